@@ -1,0 +1,5 @@
+//! What kind of thing is it?
+
+mod exposure;
+
+pub use exposure::{Exposure, MaskPlanes};
