@@ -1,5 +1,11 @@
 //! What kind of thing is it?
 
+mod coadd;
+mod dataset_type;
 mod exposure;
+mod file_record;
 
+pub use coadd::Coadd;
+pub use dataset_type::{DatasetRef, DatasetType, StorageClass};
 pub use exposure::{Exposure, MaskPlanes};
+pub use file_record::{FileRecord, FitsLayout, FitsMask, FitsPlane, FitsVariance, Format, MaskMeaning};
