@@ -6,4 +6,6 @@ pub mod wcs;
 
 pub use dataset::{Exposure, MaskPlanes};
 pub use sphere::{LonLat, UnitVector};
-pub use wcs::{Card, Header, HeaderError, HeaderValue, PixelBox, Wcs};
+pub use wcs::{
+    Card, CelestialFrame, DEFAULT_TOLERANCE_PX, GridMapping, Header, HeaderError, HeaderValue, PixelBox, Wcs, WcsError,
+};
