@@ -16,4 +16,6 @@ pub use dimension::{
 };
 pub use registry::{OrderBy, Query, RegistryError, RegistryReader};
 pub use sphere::{LonLat, UnitVector};
-pub use wcs::{Card, Header, HeaderError, HeaderValue, PixelBox, Wcs};
+pub use wcs::{
+    Card, CelestialFrame, DEFAULT_TOLERANCE_PX, GridMapping, Header, HeaderError, HeaderValue, PixelBox, Wcs, WcsError,
+};
