@@ -5,5 +5,8 @@ pub mod sphere;
 pub mod wcs;
 
 pub use dataset::{Exposure, MaskPlanes};
-pub use sphere::{LonLat, UnitVector};
+pub use sphere::{
+    Circle, ConvexPolygon, LonLat, LonLatBox, PolygonBuffer, PolygonColumns, Relation, SphereError, UnitVector,
+    orientation,
+};
 pub use wcs::{Card, Header, HeaderError, HeaderValue, PixelBox, Wcs};
