@@ -15,7 +15,10 @@ pub use dimension::{
     Expression, ExpressionError, InItem, Literal, Operand, ResolvedColumn, Scope, Universe,
 };
 pub use registry::{OrderBy, Query, RegistryError, RegistryReader};
-pub use sphere::{LonLat, UnitVector};
+pub use sphere::{
+    Circle, ConvexPolygon, LonLat, LonLatBox, PolygonBuffer, PolygonColumns, Relation, SphereError, UnitVector,
+    orientation,
+};
 pub use wcs::{
     Card, CelestialFrame, DEFAULT_TOLERANCE_PX, GridMapping, Header, HeaderError, HeaderValue, PixelBox, Wcs, WcsError,
 };

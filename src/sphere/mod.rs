@@ -1,7 +1,32 @@
 //! Do these two shapes on the sky touch?
+//!
+//! Positions ([`LonLat`], [`UnitVector`]) and closed regions on the unit sphere: [`ConvexPolygon`], [`Circle`],
+//! [`LonLatBox`]. The relation of two convex polygons is exact, and [`PolygonColumns`] answers it for millions of pairs
+//! without allocating.
+//!
+//! Left out: pixels and projections (`wcs`), tracts and patches (`skymap`), and regions that are not convex.
 
+mod circle;
+mod convex_polygon;
+mod error;
+mod hull;
+mod kernel;
 mod lon_lat;
+mod lon_lat_box;
+mod orientation;
+mod polygon_columns;
+mod relation;
 mod unit_vector;
 
+pub(crate) use kernel::Cap;
+pub(crate) use lon_lat_box::wrap;
+
+pub use circle::Circle;
+pub use convex_polygon::ConvexPolygon;
+pub use error::SphereError;
 pub use lon_lat::LonLat;
+pub use lon_lat_box::LonLatBox;
+pub use orientation::orientation;
+pub use polygon_columns::{PolygonBuffer, PolygonColumns};
+pub use relation::Relation;
 pub use unit_vector::UnitVector;

@@ -1,0 +1,240 @@
+//! [`PolygonColumns`]: many polygons as flat columns of vertices.
+
+use super::hull;
+use super::kernel::{self, Cap, Ring};
+use super::{ConvexPolygon, Relation, SphereError, UnitVector};
+
+/// Many convex polygons, read in place from columns: vertex coordinates `x`, `y`, `z` and, for each polygon, where its
+/// vertices begin.
+///
+/// Polygon `i` has the vertices `offsets[i]..offsets[i + 1]`, counter-clockwise; `offsets` holds one entry more than
+/// there are polygons. The polygons are checked once, when the columns are taken; from then on nothing is allocated.
+///
+/// ```
+/// use bunter::{ConvexPolygon, PolygonBuffer, Relation};
+///
+/// let mut buffer = PolygonBuffer::default();
+/// buffer.push(&ConvexPolygon::from_degrees(&[(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)])?);
+/// buffer.push(&ConvexPolygon::from_degrees(&[(1.0, 0.0), (2.0, 0.0), (2.0, 1.0)])?);
+/// let columns = buffer.columns()?;
+/// assert_eq!(columns.len(), 2);
+/// assert_eq!(columns.relate(0, &columns, 1), Relation::INTERSECTS);
+/// # Ok::<(), bunter::SphereError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct PolygonColumns<'a> {
+    x: &'a [f64],
+    y: &'a [f64],
+    z: &'a [f64],
+    offsets: &'a [u64],
+    caps: Vec<Cap>,
+}
+
+/// One polygon of the columns.
+#[derive(Clone, Copy)]
+pub(crate) struct Row<'a> {
+    x: &'a [f64],
+    y: &'a [f64],
+    z: &'a [f64],
+}
+
+impl Ring for Row<'_> {
+    #[inline]
+    fn len(self) -> usize {
+        self.x.len()
+    }
+
+    #[inline]
+    fn at(self, i: usize) -> UnitVector {
+        UnitVector { x: self.x[i], y: self.y[i], z: self.z[i] }
+    }
+}
+
+impl<'a> PolygonColumns<'a> {
+    /// Checks the columns and every polygon in them.
+    ///
+    /// # Errors
+    /// [`SphereError::BadColumns`] for lengths and offsets that do not fit, [`SphereError::Row`] naming the polygon that
+    /// is not a convex one.
+    pub fn new(x: &'a [f64], y: &'a [f64], z: &'a [f64], offsets: &'a [u64]) -> Result<Self, SphereError> {
+        let bad = |problem: String| Err(SphereError::BadColumns { problem });
+        if x.len() != y.len() || x.len() != z.len() {
+            return bad(format!("x, y, z have {}, {}, {} vertices", x.len(), y.len(), z.len()));
+        }
+        let (Some(0), Some(&last)) = (offsets.first(), offsets.last()) else {
+            return bad("offsets must begin with 0".to_owned());
+        };
+        if usize::try_from(last) != Ok(x.len()) {
+            return bad(format!("the last offset is {last}, but there are {} vertices", x.len()));
+        }
+        let mut columns = Self { x, y, z, offsets, caps: Vec::with_capacity(offsets.len() - 1) };
+        let mut ring = Vec::new();
+        for (row, pair) in offsets.windows(2).enumerate() {
+            if pair[0] > pair[1] || pair[1] > last {
+                return bad(format!("offset {} of polygon {row} is followed by {}", pair[0], pair[1]));
+            }
+            ring.clear();
+            let vertices = columns.row(row);
+            ring.extend((0..vertices.len()).map(|i| vertices.at(i)));
+            check(&ring).map_err(|source| SphereError::Row { row, source: Box::new(source) })?;
+            columns.caps.push(Cap::around(ring.as_slice()));
+        }
+        Ok(columns)
+    }
+
+    /// Number of polygons.
+    pub fn len(&self) -> usize {
+        self.caps.len()
+    }
+
+    /// Whether there is no polygon.
+    pub fn is_empty(&self) -> bool {
+        self.caps.is_empty()
+    }
+
+    /// The vertices of polygon `i`, counter-clockwise.
+    ///
+    /// # Panics
+    /// When `i` is not below [`len`](Self::len).
+    pub fn vertices(&self, i: usize) -> impl ExactSizeIterator<Item = UnitVector> {
+        let row = self.row(i);
+        (0..row.len()).map(move |k| row.at(k))
+    }
+
+    /// A copy of polygon `i`.
+    ///
+    /// # Panics
+    /// When `i` is not below [`len`](Self::len).
+    pub fn polygon(&self, i: usize) -> ConvexPolygon {
+        ConvexPolygon::from_parts(self.vertices(i).collect(), self.caps[i])
+    }
+
+    /// How polygon `i` lies to polygon `j` of `other`, exactly. No allocation.
+    ///
+    /// # Panics
+    /// When `i` or `j` is not below the number of polygons.
+    #[inline]
+    pub fn relate(&self, i: usize, other: &PolygonColumns<'_>, j: usize) -> Relation {
+        kernel::relate(self.row(i), self.caps[i], other.row(j), other.caps[j])
+    }
+
+    /// How polygon `i` lies to one polygon, exactly. No allocation.
+    ///
+    /// # Panics
+    /// When `i` is not below [`len`](Self::len).
+    #[inline]
+    pub fn relate_polygon(&self, i: usize, other: &ConvexPolygon) -> Relation {
+        kernel::relate(self.row(i), self.caps[i], other.vertices(), other.cap())
+    }
+
+    fn row(&self, i: usize) -> Row<'a> {
+        let range = self.offsets[i] as usize..self.offsets[i + 1] as usize;
+        Row { x: &self.x[range.clone()], y: &self.y[range.clone()], z: &self.z[range] }
+    }
+
+    pub(crate) fn cap(&self, i: usize) -> Cap {
+        self.caps[i]
+    }
+}
+
+/// Vertices must form a convex polygon as they stand: columns cannot leave one out.
+fn check(ring: &[UnitVector]) -> Result<(), SphereError> {
+    for (index, v) in ring.iter().enumerate() {
+        hull::check_unit(index, *v)?;
+    }
+    if hull::outsider(ring, ring).is_none() {
+        return Ok(());
+    }
+    match hull::check_ordered(ring) {
+        Err(e) => Err(e),
+        Ok(kept) => Err(SphereError::BadColumns {
+            problem: format!(
+                "{} of the {} vertices are in line with their neighbours; `ConvexPolygon::from_vertices` drops them",
+                ring.len() - kept.len(),
+                ring.len()
+            ),
+        }),
+    }
+}
+
+/// Columns of polygons under construction; [`columns`](Self::columns) reads them.
+#[derive(Clone, Debug)]
+pub struct PolygonBuffer {
+    x: Vec<f64>,
+    y: Vec<f64>,
+    z: Vec<f64>,
+    offsets: Vec<u64>,
+}
+
+impl Default for PolygonBuffer {
+    fn default() -> Self {
+        Self { x: Vec::new(), y: Vec::new(), z: Vec::new(), offsets: vec![0] }
+    }
+}
+
+impl PolygonBuffer {
+    /// Adds a polygon at the end.
+    pub fn push(&mut self, polygon: &ConvexPolygon) {
+        for v in polygon.vertices() {
+            self.x.push(v.x);
+            self.y.push(v.y);
+            self.z.push(v.z);
+        }
+        self.offsets.push(self.x.len() as u64);
+    }
+
+    /// Number of polygons.
+    pub fn len(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    /// Whether there is no polygon.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The polygons, ready for use.
+    ///
+    /// # Errors
+    /// [`SphereError::Row`]; cannot happen for polygons that were pushed.
+    pub fn columns(&self) -> Result<PolygonColumns<'_>, SphereError> {
+        PolygonColumns::new(&self.x, &self.y, &self.z, &self.offsets)
+    }
+
+    /// The columns themselves: `x`, `y`, `z`, `offsets`.
+    pub fn into_parts(self) -> (Vec<f64>, Vec<f64>, Vec<f64>, Vec<u64>) {
+        (self.x, self.y, self.z, self.offsets)
+    }
+}
+
+impl<'p> FromIterator<&'p ConvexPolygon> for PolygonBuffer {
+    fn from_iter<I: IntoIterator<Item = &'p ConvexPolygon>>(polygons: I) -> Self {
+        let mut buffer = Self::default();
+        for polygon in polygons {
+            buffer.push(polygon);
+        }
+        buffer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bad_columns_are_refused_by_name() {
+        let (x, y, z) = ([1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]);
+        let message = |offsets: &[u64]| PolygonColumns::new(&x, &y, &z, offsets).unwrap_err().to_string();
+        assert_eq!(message(&[]), "polygon columns: offsets must begin with 0");
+        assert_eq!(message(&[0, 4]), "polygon columns: the last offset is 4, but there are 3 vertices");
+        assert_eq!(
+            message(&[0, u64::MAX, 3]),
+            "polygon columns: offset 0 of polygon 0 is followed by 18446744073709551615"
+        );
+        assert_eq!(message(&[0, 3, 3]), "polygon 1: a polygon needs 3 different vertices, got 0 among 0 points");
+        assert!(PolygonColumns::new(&x, &y[..2], &z, &[0, 3]).is_err());
+        let clockwise = PolygonColumns::new(&y, &x, &z, &[0, 3]).unwrap_err();
+        assert!(matches!(clockwise, SphereError::Row { row: 0, .. }));
+        assert!(PolygonColumns::new(&x, &y, &z, &[0, 3]).is_ok());
+    }
+}
