@@ -1,5 +1,6 @@
 //! Bunter: a data butler for survey astronomy on batch clusters.
 
+pub mod coadd;
 pub mod dataset;
 pub mod dimension;
 pub mod registry;
