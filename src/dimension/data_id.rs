@@ -3,11 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The value of one dimension: an integer (visit, detector, tract, patch …) or a text (instrument, band, sky map …).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(untagged)]
+///
+/// In JSON and TOML it is the bare number or text; binary formats, which must know what follows, get a tag before it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DimensionValue {
     /// An integer.
     Int(i64),
@@ -30,6 +31,46 @@ impl DimensionValue {
             Self::Str(s) => Some(s),
             Self::Int(_) => None,
         }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Bare {
+    Int(i64),
+    Str(Arc<str>),
+}
+
+#[derive(Serialize, Deserialize)]
+enum Tagged {
+    Int(i64),
+    Str(Arc<str>),
+}
+
+impl Serialize for DimensionValue {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match (self, serializer.is_human_readable()) {
+            (Self::Int(v), true) => Bare::Int(*v).serialize(serializer),
+            (Self::Str(s), true) => Bare::Str(Arc::clone(s)).serialize(serializer),
+            (Self::Int(v), false) => Tagged::Int(*v).serialize(serializer),
+            (Self::Str(s), false) => Tagged::Str(Arc::clone(s)).serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for DimensionValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(if deserializer.is_human_readable() {
+            match Bare::deserialize(deserializer)? {
+                Bare::Int(v) => Self::Int(v),
+                Bare::Str(s) => Self::Str(s),
+            }
+        } else {
+            match Tagged::deserialize(deserializer)? {
+                Tagged::Int(v) => Self::Int(v),
+                Tagged::Str(s) => Self::Str(s),
+            }
+        })
     }
 }
 

@@ -1,0 +1,33 @@
+//! *Give me this dataset; keep that one.*
+//!
+//! Holds [`Butler`], the façade over registry, snapshot and datastore: create, open, register, ingest, query, get, put,
+//! verify. A butler reads through the registry's reading contract, so the same code serves whoever opened the
+//! repository and a rank that was handed a snapshot of it.
+//!
+//! Leaves out: what a coadd is (`coadd`), who does which work (`ranks`), and how things are shown (`cli`).
+
+#[expect(clippy::module_inception, reason = "the room's one noun")]
+mod butler;
+mod columns;
+mod config;
+mod discrete;
+mod error;
+mod exposure_file;
+mod ingest;
+mod observation;
+mod overlaps;
+mod records;
+mod sky_maps;
+mod storage;
+mod verify;
+
+pub use butler::Butler;
+pub use config::RepositoryConfig;
+pub use discrete::DiscreteSkyMapOptions;
+pub use error::ButlerError;
+pub use ingest::{IngestEvent, IngestFailure, IngestOptions, IngestReport, Storage};
+pub use overlaps::OverlapQuery;
+pub use storage::Found;
+pub use verify::{Damage, VerifyReport};
+
+pub(crate) use columns::{binaries, floats, ids, ints, texts};

@@ -1,0 +1,95 @@
+//! [`VerifyReport`]: does every row have its bytes, and every file its row?
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+use arrow::array::Array;
+
+use super::columns::ids;
+use super::{Butler, ButlerError};
+use crate::registry::Query;
+use uuid::Uuid;
+
+/// A dataset whose bytes are not what the registry says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The dataset, as text.
+    pub dataset: String,
+    /// Its file.
+    pub path: String,
+    /// What is wrong.
+    pub problem: String,
+}
+
+/// What [`Butler::verify`] found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VerifyReport {
+    /// Datasets looked at.
+    pub datasets: usize,
+    /// Bytes read.
+    pub bytes: u64,
+    /// Rows whose bytes are absent, cut short or changed.
+    pub damaged: Vec<Damage>,
+    /// Files in the repository that no row names: what a crash between bytes and row leaves.
+    pub orphans: Vec<PathBuf>,
+    /// Orphans that were removed.
+    pub swept: usize,
+}
+
+impl VerifyReport {
+    /// Whether nothing is wrong (orphans that were swept are mended).
+    pub fn is_clean(&self) -> bool {
+        self.damaged.is_empty() && self.orphans.len() == self.swept
+    }
+}
+
+impl Butler {
+    /// Compares rows and bytes: sizes and checksums of all files of datasets, and files without a row.
+    ///
+    /// `repair` removes orphans; damaged datasets are reported, never removed. Do not repair while a job writes to the
+    /// repository: its files have no rows until its journals are folded in.
+    ///
+    /// # Errors
+    /// [`ButlerError::Registry`], [`ButlerError::Datastore`] when the folder cannot be listed.
+    pub fn verify(&self, repair: bool, mut progress: impl FnMut(usize, usize)) -> Result<VerifyReport, ButlerError> {
+        let mut report = VerifyReport::default();
+        let mut known: HashSet<String> = HashSet::new();
+        let types = self.reader().dataset_types()?;
+        let mut all = Vec::new();
+        for dataset_type in &types {
+            let rows = self.reader().datasets(&dataset_type.name, &["*"], &Query::all(), false)?;
+            let found = ids(&rows, "id")?;
+            all.extend((0..found.len()).filter_map(|row| Uuid::from_slice(found.value(row)).ok()));
+        }
+        for (done, chunk) in all.chunks(256).enumerate() {
+            for (id, file) in chunk.iter().zip(self.reader().file_records(chunk)?) {
+                let dataset = self.reader().dataset(*id)?.map_or_else(|| id.to_string(), |d| d.to_string());
+                let Some(file) = file else {
+                    report.damaged.push(Damage {
+                        dataset,
+                        path: String::new(),
+                        problem: "has no file record".into(),
+                    });
+                    continue;
+                };
+                match self.datastore().verify(&file) {
+                    Ok(()) => report.bytes += file.size,
+                    Err(error) => {
+                        report.damaged.push(Damage { dataset, path: file.path.clone(), problem: error.to_string() });
+                    }
+                }
+                known.insert(file.path);
+            }
+            report.datasets += chunk.len();
+            progress((done * 256 + chunk.len()).min(all.len()), all.len());
+        }
+        report.orphans = self.datastore().orphans(&known)?;
+        if repair {
+            for orphan in &report.orphans {
+                self.datastore().remove_path(orphan)?;
+                report.swept += 1;
+            }
+        }
+        Ok(report)
+    }
+}

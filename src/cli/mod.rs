@@ -1,0 +1,106 @@
+//! *A person typed this; what should happen, and how is it shown?*
+//!
+//! One file a subcommand: its options, the call into the library, the words around the answer. Data goes to standard
+//! output, messages and progress to standard error. Exit codes: 0 done, 1 failed, 2 not understood.
+//!
+//! Leaves out: everything that a program could also want, which is in the rooms below.
+
+mod build_coadds;
+mod create;
+mod error;
+mod get;
+mod ingest;
+mod measure_stars;
+mod output;
+mod preview;
+mod progress;
+mod queries;
+mod register;
+mod select;
+mod simulate;
+mod skymaps;
+mod verify;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub(crate) use error::CliError;
+
+/// A data butler for survey astronomy: where every image is, what overlaps what on the sky, and coadds under MPI.
+#[derive(Debug, Parser)]
+#[command(name = "bunter", version, max_term_width = 110, subcommand_required = true, arg_required_else_help = true)]
+struct Cli {
+    /// Say more: once for what is done, twice for every step.
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    verbose: u8,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Simulate(simulate::Simulate),
+    Create(create::Create),
+    RegisterInstrument(register::RegisterInstrument),
+    RegisterSkymap(skymaps::RegisterSkymap),
+    MakeDiscreteSkymap(skymaps::MakeDiscreteSkymap),
+    RegisterDatasetType(register::RegisterDatasetType),
+    Ingest(ingest::Ingest),
+    QueryDatasets(queries::QueryDatasets),
+    QueryDatasetTypes(queries::QueryDatasetTypes),
+    QueryCollections(queries::QueryCollections),
+    QueryDimensionRecords(queries::QueryDimensionRecords),
+    QueryOverlaps(queries::QueryOverlaps),
+    Get(get::Get),
+    BuildCoadds(build_coadds::BuildCoadds),
+    Preview(preview::Preview),
+    MeasureStars(measure_stars::MeasureStars),
+    Verify(verify::Verify),
+}
+
+/// Reads the command line, does what it says, and gives the exit code.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let level = match cli.verbose {
+        0 => "warn",
+        1 => "info",
+        _ => "debug",
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("BUNTER_LOG")
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(format!("bunter={level}"))),
+        )
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .without_time()
+        .init();
+    let done = match cli.command {
+        Command::Simulate(command) => command.run(),
+        Command::Create(command) => command.run(),
+        Command::RegisterInstrument(command) => command.run(),
+        Command::RegisterSkymap(command) => command.run(),
+        Command::MakeDiscreteSkymap(command) => command.run(),
+        Command::RegisterDatasetType(command) => command.run(),
+        Command::Ingest(command) => command.run(),
+        Command::QueryDatasets(command) => command.run(),
+        Command::QueryDatasetTypes(command) => command.run(),
+        Command::QueryCollections(command) => command.run(),
+        Command::QueryDimensionRecords(command) => command.run(),
+        Command::QueryOverlaps(command) => command.run(),
+        Command::Get(command) => command.run(),
+        Command::BuildCoadds(command) => command.run(),
+        Command::Preview(command) => command.run(),
+        Command::MeasureStars(command) => command.run(),
+        Command::Verify(command) => command.run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error.report();
+            error.exit_code()
+        }
+    }
+}

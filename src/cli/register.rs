@@ -1,0 +1,95 @@
+//! `bunter register-instrument`, `register-dataset-type`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::CliError;
+use crate::butler::Butler;
+use crate::camera::Instrument;
+use crate::dataset::{PathTemplate, StorageClass};
+
+/// Register an instrument: its detectors, its filters and their bands.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  bunter register-instrument REPO DECam\n  bunter register-instrument REPO my-camera.toml"
+)]
+pub(crate) struct RegisterInstrument {
+    /// The repository.
+    repository: PathBuf,
+    /// A built-in instrument, or a TOML file that describes one.
+    instrument: String,
+}
+
+impl RegisterInstrument {
+    pub(crate) fn run(&self) -> Result<(), CliError> {
+        let instrument = instrument(&self.instrument)?;
+        let butler = Butler::open(&self.repository)?;
+        let inserted = butler.register_instrument(&instrument)?;
+        eprintln!(
+            "instrument {}: {} detectors, {} filters ({} records new, {} there already)",
+            instrument.name(),
+            instrument.detectors().len(),
+            instrument.filters().len(),
+            inserted.new,
+            inserted.existing
+        );
+        Ok(())
+    }
+}
+
+/// An instrument by its name, or from a TOML file.
+pub(crate) fn instrument(name: &str) -> Result<Instrument, CliError> {
+    if std::path::Path::new(name).extension().is_some_and(|e| e == "toml") {
+        let text = std::fs::read_to_string(name).map_err(|source| CliError::File {
+            doing: "read",
+            path: name.to_owned(),
+            source,
+        })?;
+        return Ok(Instrument::from_toml(&text)?);
+    }
+    Ok(Instrument::builtin(name)?.clone())
+}
+
+/// Register a dataset type: a name, the dimensions that name one dataset of it, and what it is in memory.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  bunter register-dataset-type REPO background Exposure visit,detector")]
+pub(crate) struct RegisterDatasetType {
+    /// The repository.
+    repository: PathBuf,
+    /// The name, such as calexp.
+    name: String,
+    /// Exposure, Coadd, Table or Json.
+    storage_class: String,
+    /// Dimensions; what they need is added (visit brings its instrument).
+    #[arg(value_delimiter = ',', required = true)]
+    dimensions: Vec<String>,
+    /// Where its files go: "{run}/{dataset_type}/{visit}/{dataset_type}_{visit}_{detector}_{id}.h5".
+    #[arg(long)]
+    template: Option<String>,
+}
+
+impl RegisterDatasetType {
+    pub(crate) fn run(&self) -> Result<(), CliError> {
+        let class = StorageClass::from_name(&self.storage_class).ok_or_else(|| {
+            let known = StorageClass::ALL.map(StorageClass::name).join(", ");
+            CliError::Usage(format!("no storage class `{}`; there are {known}", self.storage_class))
+        })?;
+        let butler = Butler::open(&self.repository)?;
+        let dimensions: Vec<&str> = self.dimensions.iter().map(String::as_str).collect();
+        let dataset_type = butler.dataset_type_of(&self.name, &dimensions, class)?;
+        let template = match &self.template {
+            Some(text) => Some(PathTemplate::parse(text, &dataset_type).map_err(crate::butler::ButlerError::from)?),
+            None => None,
+        };
+        let new = butler.register_dataset_type(&dataset_type, template.as_ref())?;
+        eprintln!(
+            "dataset type {} ({}; {}) {}",
+            dataset_type.name,
+            class,
+            dataset_type.dimensions.join(", "),
+            if new { "registered" } else { "was registered already" }
+        );
+        Ok(())
+    }
+}

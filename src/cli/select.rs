@@ -1,0 +1,87 @@
+//! The options by which a person says which data is meant.
+
+use clap::Args;
+
+use super::CliError;
+use crate::butler::Butler;
+use crate::dataset::CollectionType;
+use crate::dimension::{DataId, Expression, Universe};
+use crate::registry::{OrderBy, Query};
+
+/// `--where`, `--id`.
+#[derive(Debug, Args)]
+pub(crate) struct Selection {
+    /// Only what this expression is true for: "tract = 9813 AND band IN ('r', 'i') AND visit.exposure_time > 30".
+    #[arg(long = "where", value_name = "EXPRESSION", help_heading = "Selection")]
+    filter: Option<String>,
+    /// Only these data IDs: visit=12^14..20:2 ccd=0..8.
+    #[arg(long, value_name = "KEY=VALUES", num_args = 1.., help_heading = "Selection")]
+    id: Vec<String>,
+}
+
+impl Selection {
+    /// The expression that both options say together.
+    pub(crate) fn filter(&self) -> Result<Option<Expression>, CliError> {
+        let filter = self.filter.as_deref().map(Expression::parse).transpose()?;
+        let words: Vec<&str> = self.id.iter().map(String::as_str).collect();
+        let ids = if words.is_empty() { None } else { Some(Expression::parse_ids(&words)?) };
+        Ok(match (filter, ids) {
+            (Some(a), Some(b)) => Some(Expression::And(Box::new(a), Box::new(b))),
+            (a, b) => a.or(b),
+        })
+    }
+}
+
+/// `--order-by`, `--limit`.
+#[derive(Debug, Args)]
+pub(crate) struct Rows {
+    /// Sort by these: visit,-visit.exposure_time (a minus: largest first).
+    #[arg(long, value_name = "KEYS", value_delimiter = ',', allow_hyphen_values = true)]
+    order_by: Vec<String>,
+    /// At most so many rows.
+    #[arg(long, value_name = "ROWS")]
+    limit: Option<usize>,
+}
+
+impl Rows {
+    pub(crate) fn query(&self, selection: &Selection) -> Result<Query, CliError> {
+        Ok(Query {
+            filter: selection.filter()?,
+            order_by: self.order_by.iter().map(|key| OrderBy::parse(key)).collect(),
+            limit: self.limit,
+        })
+    }
+}
+
+/// `--collections`.
+#[derive(Debug, Args)]
+pub(crate) struct Collections {
+    /// Collections to search, in this order [default: all runs].
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    collections: Vec<String>,
+}
+
+impl Collections {
+    /// The collections named, or all RUN collections, the youngest name first.
+    pub(crate) fn names(&self, butler: &Butler) -> Result<Vec<String>, CliError> {
+        if !self.collections.is_empty() {
+            return Ok(self.collections.clone());
+        }
+        let all = butler.reader().collections()?;
+        let runs = all.into_iter().filter(|c| c.collection_type == CollectionType::Run);
+        Ok(runs.map(|c| c.name.to_string()).rev().collect())
+    }
+}
+
+/// A data ID from words `key=value`; each value has the type of its dimension.
+pub(crate) fn data_id(words: &[String]) -> Result<DataId, CliError> {
+    let mut id = DataId::new();
+    for word in words {
+        let Some((name, value)) = word.split_once('=') else {
+            return Err(CliError::Usage(format!("`{word}` is not of the form dimension=value, such as visit=1228")));
+        };
+        let value = Universe::builtin().parse_value(name, value)?;
+        id.set(Universe::builtin().canonical_name(name), value);
+    }
+    Ok(id)
+}

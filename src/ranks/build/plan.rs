@@ -1,0 +1,179 @@
+//! The work of a build: which coadds, of which images, and which of them are there already.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+use uuid::Uuid;
+
+use super::{BuildError, BuildOptions};
+use crate::butler::{Butler, ButlerError, OverlapQuery, binaries, ids, ints, texts};
+use crate::coadd::{CoaddInput, PatchName, fingerprint};
+use crate::dataset::codec;
+use crate::registry::Query;
+use crate::wcs::PixelBox;
+
+/// The name that the work is recorded under.
+pub(super) const TASK: &str = "coadd";
+
+/// One coadd to build.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct PlannedCoadd {
+    pub(super) tract: u32,
+    pub(super) patch: u32,
+    pub(super) band: Arc<str>,
+    /// Rows of [`Plan::images`], in the order of summing.
+    pub(super) inputs: Vec<i32>,
+    pub(super) fingerprint: u64,
+}
+
+impl PlannedCoadd {
+    /// What it costs, in inputs: warping dominates, and patches are of one size.
+    pub(super) fn cost(&self) -> f64 {
+        1.0 + self.inputs.len() as f64
+    }
+}
+
+/// All the work of a build.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    pub(super) images: Vec<CoaddInput>,
+    pub(super) coadds: Vec<PlannedCoadd>,
+    /// Coadds that are there, made of the same inputs in the same way.
+    pub(super) done: usize,
+    /// Coadds of the run that were made of other inputs or in another way: to be replaced.
+    pub(super) outdated: Vec<Uuid>,
+}
+
+/// Joins images and patches, and sorts out what is done.
+pub(super) fn plan(butler: &Butler, options: &BuildOptions) -> Result<Plan, BuildError> {
+    let overlaps = butler.query_overlaps(&OverlapQuery {
+        sky_map: options.sky_map.clone(),
+        filter: options.filter.clone(),
+        datasets: Some((options.dataset_type.clone(), options.input.clone())),
+    })?;
+    if overlaps.num_rows() == 0 {
+        return Err(BuildError::NothingToDo {
+            dataset_type: options.dataset_type.clone(),
+            collections: options.input.join(", "),
+            sky_map: options.sky_map.clone(),
+            filter: options.filter.as_ref().map(|f| format!(" where {f}")).unwrap_or_default(),
+        });
+    }
+    let (images, row_of) = images(butler, &overlaps)?;
+    let digests: Vec<u64> = images.iter().map(CoaddInput::digest).collect();
+    let sha1 = butler.sky_map(&options.sky_map)?.sha1();
+    let made = made_before(butler, options)?;
+
+    let mut plan = Plan { images, ..Plan::default() };
+    let (tract, patch) = (ints(&overlaps, "tract")?, ints(&overlaps, "patch")?);
+    let (band, id) = (texts(&overlaps, "band")?, ids(&overlaps, "id")?);
+    let mut row = 0;
+    while row < overlaps.num_rows() {
+        // Rows come sorted by tract, patch and band.
+        let key = |r: usize| (tract.value(r), patch.value(r), band.value(r));
+        let mut inputs = Vec::new();
+        let first = row;
+        while row < overlaps.num_rows() && key(row) == key(first) {
+            inputs.extend(row_of.get(id.value(row)).copied());
+            row += 1;
+        }
+        let (tract, patch) = (tract.value(first) as u32, patch.value(first) as u32);
+        let name = PatchName { tract, patch, band: band.value(first) };
+        let digests = inputs.iter().map(|i| digests[*i as usize]);
+        let fingerprint = fingerprint(name, digests, &options.config, &sha1);
+        match made.get(&(i64::from(tract), i64::from(patch), band.value(first).to_owned())) {
+            Some((_, Some(before))) if *before == fingerprint => {
+                plan.done += 1;
+                continue;
+            }
+            Some((outdated, _)) => plan.outdated.push(*outdated),
+            None => {}
+        }
+        plan.coadds.push(PlannedCoadd { tract, patch, band: band.value(first).into(), inputs, fingerprint });
+    }
+    Ok(plan)
+}
+
+/// The images of a join, each once, and their rows by identity.
+#[expect(clippy::type_complexity, reason = "a list and its index")]
+fn images(butler: &Butler, overlaps: &RecordBatch) -> Result<(Vec<CoaddInput>, HashMap<Vec<u8>, i32>), BuildError> {
+    let (instrument, visit, detector) =
+        (texts(overlaps, "instrument")?, ints(overlaps, "visit")?, ints(overlaps, "detector")?);
+    let id = ids(overlaps, "id")?;
+    let mut rows: HashMap<Vec<u8>, i32> = HashMap::new();
+    let mut firsts = Vec::new();
+    for row in 0..overlaps.num_rows() {
+        rows.entry(id.value(row).to_vec()).or_insert_with(|| {
+            firsts.push(row);
+            firsts.len() as i32 - 1
+        });
+    }
+
+    let detectors = butler.reader().dimension_records("visit_detector", &Query::all())?;
+    let record_of: HashMap<_, _> = texts(&detectors, "instrument")?
+        .iter()
+        .zip(ints(&detectors, "visit")?)
+        .zip(ints(&detectors, "detector")?)
+        .enumerate()
+        .map(|(row, key)| (key, row))
+        .collect();
+    let (wcs, width, height) =
+        (binaries(&detectors, "wcs")?, ints(&detectors, "width")?, ints(&detectors, "height")?);
+    let uuids: Vec<Uuid> = firsts.iter().filter_map(|row| Uuid::from_slice(id.value(*row)).ok()).collect();
+    let files = butler.reader().file_records(&uuids)?;
+    let mut images = Vec::with_capacity(firsts.len());
+    for ((row, uuid), file) in firsts.into_iter().zip(uuids).zip(files) {
+        let damaged = |what, cause: &str| ButlerError::DamagedRecord {
+            what,
+            data_id: format!(
+                "{{instrument: {}, visit: {}, detector: {}}}",
+                instrument.value(row),
+                visit.value(row),
+                detector.value(row)
+            ),
+            cause: cause.to_owned(),
+        };
+        let key = ((Some(instrument.value(row)), Some(visit.value(row))), Some(detector.value(row)));
+        let record = *record_of.get(&key).ok_or_else(|| damaged("region", "there is no record"))?;
+        let side = |column: &arrow::array::Int64Array| u32::try_from(column.value(record)).unwrap_or_default();
+        images.push(CoaddInput {
+            id: uuid,
+            instrument: instrument.value(row).into(),
+            visit: visit.value(row),
+            detector: detector.value(row),
+            file: file.ok_or_else(|| damaged("file record", "there is none"))?,
+            wcs: codec::decode(wcs.value(record)).map_err(|e| damaged("wcs", &e.to_string()))?,
+            bbox: PixelBox::new(0, 0, side(width), side(height)),
+        });
+    }
+    Ok((images, rows))
+}
+
+/// The coadds of the output run: identity, and the fingerprint that they were made with. A coadd whose file is not whole
+/// has no fingerprint.
+#[expect(clippy::type_complexity, reason = "read in one place")]
+fn made_before(
+    butler: &Butler,
+    options: &BuildOptions,
+) -> Result<HashMap<(i64, i64, String), (Uuid, Option<u64>)>, BuildError> {
+    let query = Query::default();
+    let rows = butler.reader().datasets(&options.output_type, &[&options.output], &query, false)?;
+    let quanta = butler.registry()?.quanta(&options.output, TASK)?;
+    let fingerprints: HashMap<Uuid, u64> =
+        quanta.iter().filter_map(|q| Some((q.output?, q.fingerprint))).collect();
+    let (skymap, tract, patch) = (texts(&rows, "skymap")?, ints(&rows, "tract")?, ints(&rows, "patch")?);
+    let (band, id) = (texts(&rows, "band")?, ids(&rows, "id")?);
+    let uuids: Vec<Uuid> = (0..rows.num_rows()).filter_map(|r| Uuid::from_slice(id.value(r)).ok()).collect();
+    let files = butler.reader().file_records(&uuids)?;
+    let mut made = HashMap::with_capacity(rows.num_rows());
+    for (row, (uuid, file)) in uuids.iter().zip(files).enumerate() {
+        if skymap.value(row) != options.sky_map {
+            continue;
+        }
+        let whole = file.is_some_and(|f| butler.datastore().is_whole(&f));
+        let fingerprint = fingerprints.get(uuid).copied().filter(|_| whole);
+        made.insert((tract.value(row), patch.value(row), band.value(row).to_owned()), (*uuid, fingerprint));
+    }
+    Ok(made)
+}
