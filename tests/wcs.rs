@@ -1,5 +1,7 @@
 //! Positions against wcslib, and everything a header can do wrong.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail loudly")]
+
 use bunter::{Header, HeaderError, HeaderValue, LonLat, PixelBox, UnitVector, Wcs, WcsError};
 use proptest::prelude::*;
 
@@ -341,7 +343,7 @@ fn leftover_terms_beside_sip_and_quoted_numbers_are_read_as_meant() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
 
     #[test]
     fn pixels_come_back(case in any::<prop::sample::Index>(), x in -0.5..2047.5_f64, y in -0.5..4095.5_f64) {

@@ -1,5 +1,7 @@
 //! The grid mapping against the exact way from pixel to sky to pixel.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail loudly")]
+
 use bunter::{DEFAULT_TOLERANCE_PX, GridMapping, Header, HeaderValue, LonLat, PixelBox, Wcs, WcsError};
 use proptest::prelude::*;
 
@@ -84,24 +86,23 @@ fn whole(mapping: &GridMapping) -> (Vec<f64>, Vec<f64>, Vec<f64>) {
     (xs, ys, areas)
 }
 
-/// Area ratio by Richardson's extrapolation of central differences.
-fn area_ratio(output: &Wcs, input: &Wcs, x: f64, y: f64) -> f64 {
+/// Area ratio by Richardson's extrapolation of central differences; `None` at the edge of where there are positions.
+fn area_ratio(output: &Wcs, input: &Wcs, x: f64, y: f64) -> Option<f64> {
     let slope = |dx: f64, dy: f64| {
-        let ((a, b), (c, d)) =
-            (exact(output, input, x - dx, y - dy).unwrap(), exact(output, input, x + dx, y + dy).unwrap());
+        let ((a, b), (c, d)) = (exact(output, input, x - dx, y - dy)?, exact(output, input, x + dx, y + dy)?);
         let h = 2.0 * (dx + dy);
-        ((c - a) / h, (d - b) / h)
+        Some(((c - a) / h, (d - b) / h))
     };
     let fine = |dx: f64, dy: f64| {
-        let (one, two) = (slope(dx, dy), slope(2.0 * dx, 2.0 * dy));
-        ((4.0 * one.0 - two.0) / 3.0, (4.0 * one.1 - two.1) / 3.0)
+        let (one, two) = (slope(dx, dy)?, slope(2.0 * dx, 2.0 * dy)?);
+        Some(((4.0 * one.0 - two.0) / 3.0, (4.0 * one.1 - two.1) / 3.0))
     };
-    let ((xt, yt), (xu, yu)) = (fine(0.5, 0.0), fine(0.0, 0.5));
-    (xt * yu - xu * yt).abs()
+    let ((xt, yt), (xu, yu)) = (fine(0.5, 0.0)?, fine(0.0, 0.5)?);
+    Some((xt * yu - xu * yt).abs())
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(12) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(24) })]
 
     /// Every pair of projections, at random pixels.
     #[test]
@@ -129,8 +130,11 @@ proptest! {
                         Some((ex, ey)) => {
                             let error = (xs[0] - ex).hypot(ys[0] - ey);
                             prop_assert!(error <= mapping.max_error_px().max(1e-9), "{error:.1e} > {:.1e}", mapping.max_error_px());
-                            let truth = area_ratio(&output, &input, f64::from(x), f64::from(y));
-                            prop_assert!((area[0] / truth - 1.0).abs() < 1e-5, "area {} is not {truth}", area[0]);
+                            // Far off the detector a strong SIP folds over, and differences mean nothing.
+                            let near = (-300.0..2350.0).contains(&ex) && (-300.0..4400.0).contains(&ey);
+                            if let Some(truth) = area_ratio(&output, &input, f64::from(x), f64::from(y)).filter(|_| near) {
+                                prop_assert!((area[0] / truth - 1.0).abs() < 1e-5, "area {} is not {truth}", area[0]);
+                            }
                         }
                         None => prop_assert!(xs[0].is_nan() && ys[0].is_nan() && area[0].is_nan()),
                     }
@@ -231,16 +235,14 @@ fn the_edge_of_the_sky_is_exact() {
     for j in 0..300_usize {
         for i in 0..600_usize {
             let k = j * 600 + i;
-            match exact(&output, &input, f64::from(domain.x0) + i as f64, f64::from(domain.y0) + j as f64) {
-                Some((x, y)) => {
-                    here += 1;
-                    let error = (xs[k] - x).hypot(ys[k] - y);
-                    assert!(error <= DEFAULT_TOLERANCE_PX, "({i}, {j}): {error}");
-                }
-                None => {
-                    nowhere += 1;
-                    assert!(xs[k].is_nan() && ys[k].is_nan() && areas[k].is_nan());
-                }
+            let (x, y) = (f64::from(domain.x0) + i as f64, f64::from(domain.y0) + j as f64);
+            if let Some((x, y)) = exact(&output, &input, x, y) {
+                here += 1;
+                let error = (xs[k] - x).hypot(ys[k] - y);
+                assert!(error <= DEFAULT_TOLERANCE_PX, "({i}, {j}): {error}");
+            } else {
+                nowhere += 1;
+                assert!(xs[k].is_nan() && ys[k].is_nan() && areas[k].is_nan());
             }
         }
     }
