@@ -147,5 +147,9 @@ fn main() {
         to.2.assign(&variance);
         black_box(&to);
     });
-    println!("  copying image, mask and variance: {:.0} ({:.1} GB/s)", megapixels / seconds, megapixels * 12e-3 / seconds);
+    println!(
+        "  copying image, mask and variance: {:.0} ({:.1} GB/s)",
+        megapixels / seconds,
+        megapixels * 12e-3 / seconds
+    );
 }

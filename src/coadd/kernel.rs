@@ -4,6 +4,8 @@
 //! exact form in f64, and the table of f32 weights that the warp reads. It leaves out which pixels the weights meet
 //! (`warp`).
 
+#![expect(clippy::inline_always, reason = "what runs in SIMD must be compiled with the caller's instruction set")]
+
 use std::f64::consts::PI;
 use std::sync::LazyLock;
 
@@ -156,23 +158,36 @@ impl LanczosTable {
             Node(c)
         }))
     }
+}
 
-    /// Weights of the pixels at `floor(x) - 2 ..= floor(x) + 3`, then two zeros; `fraction` in units of 2^-20 pixel.
+/// The weights of `L` pixels for a fraction in units of 2^-20 pixel.
+pub(super) trait Weigh<const L: usize> {
+    fn weights(&self, fraction: u32) -> [f32; L];
+}
+
+/// Of the pixels at `floor(x) - 2 ..= floor(x) + 3`, then two zeros.
+impl Weigh<8> for LanczosTable {
     #[inline(always)]
-    #[expect(clippy::inline_always, reason = "must be compiled with the caller's instruction set")]
-    pub(super) fn weights(&self, fraction: u32) -> [f32; 8] {
+    fn weights(&self, fraction: u32) -> [f32; 8] {
         let Node([c0, c1, c2, c3]) = &self.0[(fraction >> STEP_BITS) as usize % NODES];
         let t = (fraction & ((1 << STEP_BITS) - 1)) as f32 * (1.0 / (1 << STEP_BITS) as f32);
-        std::array::from_fn(|k| c3[k].mul_add(t, c2[k]).mul_add(t, c1[k]).mul_add(t, c0[k]))
+        let mut weights = [0.0; 8];
+        for k in 0..8 {
+            weights[k] = c3[k].mul_add(t, c2[k]).mul_add(t, c1[k]).mul_add(t, c0[k]);
+        }
+        weights
     }
 }
 
-/// Bilinear weights of the pixels at `floor(x)` and `floor(x) + 1`; `fraction` in units of 2^-20 pixel.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "must be compiled with the caller's instruction set")]
-pub(super) fn bilinear_weights(fraction: u32) -> [f32; 2] {
-    let f = fraction as f32 * (1.0 / FRACTION_ONE as f32);
-    [1.0 - f, f]
+pub(super) struct BilinearWeights;
+
+/// Of the pixels at `floor(x)` and `floor(x) + 1`.
+impl Weigh<2> for BilinearWeights {
+    #[inline(always)]
+    fn weights(&self, fraction: u32) -> [f32; 2] {
+        let f = fraction as f32 * (1.0 / FRACTION_ONE as f32);
+        [1.0 - f, f]
+    }
 }
 
 #[cfg(test)]
@@ -223,7 +238,7 @@ mod tests {
     fn a_whole_position_is_a_copy() {
         assert_eq!(LanczosTable::get().weights(0), [0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
         assert_eq!(Kernel::Lanczos3.weights(1.0), [0.0, 0.0, 0.0, 1.0, 0.0, 0.0]);
-        assert_eq!(bilinear_weights(0), [1.0, 0.0]);
+        assert_eq!(BilinearWeights.weights(0), [1.0, 0.0]);
     }
 
     #[test]

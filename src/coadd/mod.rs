@@ -1,22 +1,32 @@
 //! Make one deep image of these.
 //!
 //! The room holds the way from calibrated images to a coadd: interpolation onto the common grid ([`WarpInput`], over a
-//! [`Kernel`] and a [`PixelMapping`]), and the mask planes of the result ([`CoaddPlanes`]). All of it is pure array work
-//! on boxes of pixels, and knows no file.
+//! [`Kernel`] and a [`PixelMapping`]), the statistics of many inputs ([`Stack`], [`Statistic`]), the weight of one
+//! ([`clipped_mean`]), the mask planes of the result ([`CoaddPlanes`]), and what is needed to check it: photometry of stars
+//! ([`aperture_flux`], [`windowed_centroid`]) and pictures ([`asinh_rgb`]). All of it is pure array work on boxes of pixels.
 //!
 //! It leaves out where pixels fall on the sky (`wcs`, behind the trait [`PixelMapping`]) and which images overlap which
 //! patch (`skymap`, `ranks`).
 
+mod combine;
 mod error;
 mod kernel;
+mod photometry;
 mod planes;
+mod preview;
 mod source;
+mod stack;
+mod statistics;
 mod strip;
 mod warp;
 
 pub use error::CoaddError;
 pub use kernel::Kernel;
+pub use photometry::{ApertureFlux, Centroid, aperture_flux, gaussian_encircled_fraction, windowed_centroid};
 pub use planes::{CoaddPlanes, InputPlanes};
+pub use preview::{AsinhStretch, RgbImage, asinh_rgb};
 pub use source::{InputPixels, WarpInput, WarpScratch};
+pub use stack::{Stack, StackedStrip, Statistic};
+pub use statistics::{ClippedMean, ClippedMeanOptions, clipped_mean};
 pub use strip::Strip;
 pub use warp::{PixelMapping, WarpCounts};

@@ -59,8 +59,8 @@ impl<'a> WarpInput<'a> {
     /// # Errors
     /// [`CoaddError::Shape`] or [`CoaddError::OutsideDetector`] when arrays and boxes do not fit together;
     /// [`CoaddError::Layout`] when the pixels of a row do not lie side by side.
-    pub fn new(
-        pixels: &InputPixels<'a>,
+    pub fn new<'p: 'a>(
+        pixels: &InputPixels<'p>,
         kernel: Kernel,
         planes: &'a InputPlanes,
         scratch: &'a mut WarpScratch,
@@ -152,7 +152,8 @@ impl Reach {
                 for r in 0..window {
                     let row = &ring[r * width..(r + 1) * width];
                     let age = (y + window - r) % window;
-                    let kept = if age == self.after_y || age + 1 == self.after_y { UNUSABLE | MARKED } else { UNUSABLE };
+                    let kept =
+                        if age == self.after_y || age + 1 == self.after_y { UNUSABLE | MARKED } else { UNUSABLE };
                     for (out, r) in out.iter_mut().zip(row) {
                         *out |= r & kept;
                     }

@@ -39,7 +39,7 @@
 
 #![expect(clippy::inline_always, reason = "what runs in SIMD must be compiled with the caller's instruction set")]
 
-use crate::coadd::kernel::{FRACTION_BITS, FRACTION_ONE, LanczosTable, bilinear_weights};
+use crate::coadd::kernel::{BilinearWeights, FRACTION_BITS, FRACTION_ONE, LanczosTable, Weigh};
 use crate::coadd::source::{MARKED, UNUSABLE};
 use crate::coadd::strip::{Place, RowScratch};
 use crate::coadd::{CoaddError, Kernel, Strip, WarpInput};
@@ -92,21 +92,13 @@ impl WarpInput<'_> {
             return Ok(counts);
         }
         let arch = pulp::Arch::new();
-        let lines = image.chunks_exact_mut(width).zip(variance.chunks_exact_mut(width)).zip(mask.chunks_exact_mut(width));
+        let lines =
+            image.chunks_exact_mut(width).zip(variance.chunks_exact_mut(width)).zip(mask.chunks_exact_mut(width));
         for (y, ((image, variance), mask)) in (bbox.y0..).zip(lines) {
             mapping.row(y, bbox.x0, &mut rows.x, &mut rows.y);
             mapping.area_ratio_row(y, bbox.x0, &mut rows.area_ratio);
             let out = Line { image, variance, mask };
-            let done = arch.dispatch(|| {
-                self.place(rows, flux_scale);
-                match self.kernel {
-                    Kernel::Lanczos3 => {
-                        let table = LanczosTable::get();
-                        self.line::<6, 8>(rows, out, &mut counts, |fraction| table.weights(fraction))
-                    }
-                    Kernel::Bilinear => self.line::<2, 2>(rows, out, &mut counts, bilinear_weights),
-                }
-            });
+            let done = arch.dispatch(WarpLine { input: self, rows, out, flux_scale, counts: &mut counts });
             done.map_err(|MissingAt(i)| CoaddError::MissingPixels {
                 x: bbox.x0.saturating_add(i as i32),
                 y,
@@ -147,7 +139,7 @@ impl WarpInput<'_> {
         rows: &RowScratch,
         out: Line<'_>,
         counts: &mut WarpCounts,
-        weigh: impl Fn(u32) -> [f32; L],
+        weigh: &impl Weigh<L>,
     ) -> Result<(), MissingAt> {
         let width = self.bbox.width as usize;
         let pixels = out.image.iter_mut().zip(out.variance.iter_mut()).zip(out.mask.iter_mut());
@@ -161,16 +153,12 @@ impl WarpInput<'_> {
             }
             let (column, row) = (place.column as usize, place.row as usize);
             let flags = self.flags[row * width + column];
-            let (wx, wy) = (weigh(place.fraction_x), weigh(place.fraction_y));
+            let (wx, wy) = (weigh.weights(place.fraction_x), weigh.weights(place.fraction_y));
             let (sums, bits) = if flags & UNUSABLE == 0 {
                 let (column0, row0) = (column + 1 - R / 2, row + 1 - R / 2);
                 let bits = if flags & MARKED == 0 { 0 } else { self.footprint(place).bits };
-                let sums = sums::<R, L>(
-                    |j| load(self.image[row0 + j], column0),
-                    |j| load(self.variance[row0 + j], column0),
-                    &wx,
-                    &wy,
-                );
+                let (image, variance) = (&self.image[row0..row0 + R], &self.variance[row0..row0 + R]);
+                let sums = sums::<R, L>(image, variance, column0, &wx, &wy);
                 (Some(sums), bits)
             } else {
                 let pixel = self.careful::<R, L>(place, &wx, &wy).ok_or(MissingAt(i))?;
@@ -246,10 +234,10 @@ impl WarpInput<'_> {
         if !footprint.usable {
             return Some(Pixel { sums: None, bits, dropped: true });
         }
-        let (mut value, mut square) = sums::<R, L>(|j| &image[j], |j| &variance[j], wx, wy);
+        let (mut value, mut square) = sums::<R, L>(&image, &variance, 0, wx, wy);
         let dropped = (0..R).any(|j| (0..R).any(|k| good[j][k] == 0.0));
         if dropped {
-            let (kept, _) = sums::<R, L>(|j| &good[j], |j| &good[j], wx, wy);
+            let (kept, _) = sums::<R, L>(&good, &good, 0, wx, wy);
             value /= kept;
             square /= kept * kept;
         }
@@ -265,8 +253,7 @@ impl WarpInput<'_> {
         let (detector, held) = (self.detector, self.bbox);
         let (x0, x1) = (first.0.max(i64::from(detector.x0)), end.0.min(detector.x_end()));
         let (y0, y1) = (first.1.max(i64::from(detector.y0)), end.1.min(detector.y_end()));
-        let whole =
-            x0 >= i64::from(held.x0) && x1 <= held.x_end() && y0 >= i64::from(held.y0) && y1 <= held.y_end();
+        let whole = x0 >= i64::from(held.x0) && x1 <= held.x_end() && y0 >= i64::from(held.y0) && y1 <= held.y_end();
         whole.then_some((x0, y0) != first || (x1, y1) != end)
     }
 
@@ -295,6 +282,29 @@ impl WarpInput<'_> {
         }
         let bits = self.planes.translate(bits) | if unmarked { self.planes.unusable } else { 0 };
         Footprint { usable, bits }
+    }
+}
+
+/// One row's work, to be compiled for each instruction set.
+struct WarpLine<'r, 'a> {
+    input: &'r WarpInput<'a>,
+    rows: &'r mut RowScratch,
+    out: Line<'r>,
+    flux_scale: f64,
+    counts: &'r mut WarpCounts,
+}
+
+impl pulp::NullaryFnOnce for WarpLine<'_, '_> {
+    type Output = Result<(), MissingAt>;
+
+    #[inline(always)]
+    fn call(self) -> Self::Output {
+        let Self { input, rows, out, flux_scale, counts } = self;
+        input.place(rows, flux_scale);
+        match input.kernel {
+            Kernel::Lanczos3 => input.line::<6, 8>(rows, out, counts, LanczosTable::get()),
+            Kernel::Bilinear => input.line::<2, 2>(rows, out, counts, &BilinearWeights),
+        }
     }
 }
 
@@ -338,16 +348,18 @@ fn load<T, const L: usize>(row: &[T], column: usize) -> &[T; L] {
 
 /// `Σ w I` and `Σ w² V`: down the columns first, then across the lanes.
 #[inline(always)]
-fn sums<'a, const R: usize, const L: usize>(
-    image: impl Fn(usize) -> &'a [f32; L],
-    variance: impl Fn(usize) -> &'a [f32; L],
+fn sums<const R: usize, const L: usize>(
+    image: &[impl AsRef<[f32]>],
+    variance: &[impl AsRef<[f32]>],
+    column: usize,
     wx: &[f32; L],
     wy: &[f32; L],
 ) -> (f32, f32) {
     let mut value = [0.0_f32; L];
     let mut square = [0.0_f32; L];
     for j in 0..R {
-        let (i, v, w) = (image(j), variance(j), wy[j]);
+        let (i, v): (&[f32; L], &[f32; L]) = (load(image[j].as_ref(), column), load(variance[j].as_ref(), column));
+        let w = wy[j];
         for k in 0..L {
             value[k] = i[k].mul_add(w, value[k]);
             square[k] = v[k].mul_add(w * w, square[k]);
