@@ -1,5 +1,6 @@
 //! What kind of thing is it?
 
+pub mod codec;
 mod exposure;
 
 pub use exposure::{Exposure, MaskPlanes};
