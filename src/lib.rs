@@ -4,6 +4,7 @@ pub mod coadd;
 pub mod dataset;
 pub mod dimension;
 pub mod registry;
+pub mod ranks;
 pub mod sphere;
 pub mod wcs;
 

@@ -3,6 +3,7 @@
 mod coadd;
 mod collection;
 mod dataset_type;
+pub mod codec;
 mod exposure;
 mod file_record;
 

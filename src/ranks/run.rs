@@ -1,0 +1,257 @@
+//! [`run_quanta`]: the ranks of a job do all quanta together.
+
+use super::coordinator::{Coordinator, coordinate};
+use super::{Communicator, Counts, Dealer, RanksError, compute, worker};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+/// Why a quantum was not done.
+///
+/// `?` makes one of any error, with its causes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    pub(super) cause: String,
+    pub(super) withdraws: bool,
+}
+
+impl Failure {
+    /// This quantum failed; the rank goes on with others.
+    pub fn new(cause: impl Into<String>) -> Self {
+        Self { cause: cause.into(), withdraws: false }
+    }
+
+    /// This rank can do nothing more, for a reason of its own: its scratch disk is full, its device is lost. The
+    /// quantum, and others it may hold, go to other ranks.
+    pub fn of_rank(cause: impl Into<String>) -> Self {
+        Self { cause: cause.into(), withdraws: true }
+    }
+
+    /// What went wrong.
+    pub fn cause(&self) -> &str {
+        &self.cause
+    }
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let mut cause = error.to_string();
+        let mut source = error.source();
+        while let Some(error) = source {
+            // Some errors print their cause already.
+            let said = error.to_string();
+            if !cause.contains(&said) {
+                cause = format!("{cause}: {said}");
+            }
+            source = error.source();
+        }
+        Self::new(cause)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.cause)
+    }
+}
+
+/// Hears on rank 0 what happens, while it happens. Ranks' reports come in the order of their arrival.
+pub trait Progress<R> {
+    /// `total` quanta will be dealt to `ranks` ranks.
+    fn on_start(&mut self, total: usize, ranks: usize) {
+        let _ = (total, ranks);
+    }
+
+    /// `rank` has done `quantum` in so many seconds.
+    fn on_done(&mut self, rank: usize, quantum: usize, result: &R, seconds: f64) {
+        let _ = (rank, quantum, result, seconds);
+    }
+
+    /// `quantum` failed on `rank`.
+    fn on_failed(&mut self, rank: usize, quantum: usize, cause: &str) {
+        let _ = (rank, quantum, cause);
+    }
+
+    /// `rank` has left; others do what it held.
+    fn on_lost(&mut self, rank: usize, cause: &str) {
+        let _ = (rank, cause);
+    }
+
+    /// About ten times a second while there is work, on several ranks; after each quantum on one.
+    fn tick(&mut self, counts: Counts) {
+        let _ = counts;
+    }
+}
+
+/// Nobody listens.
+impl<R> Progress<R> for () {}
+
+/// How [`run_quanta`] deals.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RunOptions {
+    /// How many quanta a rank holds beyond the one it does, so that it need not wait for the next. 1 by default.
+    pub ahead: usize,
+    /// Stop dealing at this many failures. Never, by default.
+    pub max_failures: Option<usize>,
+    /// Raise it on any rank (when a signal says that the time is nearly over, say) to stop dealing; quanta that are
+    /// begun are brought to their end.
+    pub stop: Option<Arc<AtomicBool>>,
+    /// How long the coordinator sleeps at most before it looks for messages. 200 us by default.
+    pub poll: Duration,
+}
+
+impl Default for RunOptions {
+    fn default() -> Self {
+        Self { ahead: 1, max_failures: None, stop: None, poll: Duration::from_micros(200) }
+    }
+}
+
+impl RunOptions {
+    pub(super) fn must_stop(&self) -> bool {
+        self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed))
+    }
+}
+
+/// A quantum that was done.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Done<R> {
+    /// Its number.
+    pub quantum: usize,
+    /// The rank that did it.
+    pub rank: usize,
+    /// How long that took.
+    pub seconds: f64,
+    /// What it returned.
+    pub result: R,
+}
+
+/// A quantum that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// Its number.
+    pub quantum: usize,
+    /// The rank it failed on.
+    pub rank: usize,
+    /// Why.
+    pub cause: String,
+}
+
+/// What became of a run in a few numbers, the same on every rank.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// Number of quanta.
+    pub total: usize,
+    /// How many were done.
+    pub done: usize,
+    /// How many failed.
+    pub failed: usize,
+    /// How many were not tried, since dealing was stopped or no rank was left.
+    pub left: usize,
+}
+
+impl Verdict {
+    /// Whether every quantum was done.
+    pub fn is_success(self) -> bool {
+        self.done == self.total
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { total, done, failed, left } = self;
+        write!(f, "{done} of {total} quanta done, {failed} failed, {left} not tried")
+    }
+}
+
+/// What became of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary<R> {
+    /// The same on every rank.
+    pub verdict: Verdict,
+    /// On rank 0 what was done, in order of quantum; empty elsewhere.
+    pub done: Vec<Done<R>>,
+    /// On rank 0 what failed, in order of quantum; empty elsewhere.
+    pub failed: Vec<Failed>,
+    /// On rank 0 what was not tried, in order; empty elsewhere.
+    pub left: Vec<usize>,
+    /// On rank 0 the ranks that left early, and why; empty elsewhere.
+    pub lost: Vec<(usize, String)>,
+}
+
+/// All ranks of `comm` do all quanta together, the costliest first.
+///
+/// Collective. Rank 0 decides by a [`Dealer`] who does what; `costs` (any unit, one for each quantum) are read there
+/// and ignored elsewhere. `work` is called with the number of a quantum, on a thread of its own when there are several
+/// ranks, one quantum at a time, while the rank's main thread passes messages; so a rank's next quantum is already
+/// there when it needs it, and no rank waits for another one's computation. What `work` returns goes to rank 0.
+///
+/// A failure or a panic of `work` fails its quantum, and the others go on. Every quantum is done once at most, except
+/// that what a rank held when it left ([`Failure::of_rank`]) is done again by another.
+///
+/// ```
+/// use bunter::ranks::{Failure, RunOptions, SerialCommunicator, run_quanta};
+///
+/// let world = SerialCommunicator::new();
+/// let square = |quantum: usize| match quantum {
+///     3 => Err(Failure::new("no input overlaps")),
+///     q => Ok(q * q),
+/// };
+/// let summary = run_quanta(&world, &[1.0; 5], square, &mut (), &RunOptions::default())?;
+/// assert_eq!(summary.verdict.to_string(), "4 of 5 quanta done, 1 failed, 0 not tried");
+/// assert_eq!(summary.done.iter().map(|d| d.result).collect::<Vec<_>>(), [0, 1, 4, 16]);
+/// assert_eq!((summary.failed[0].quantum, summary.failed[0].cause.as_str()), (3, "no input overlaps"));
+/// # Ok::<(), bunter::ranks::RanksError>(())
+/// ```
+///
+/// # Errors
+/// On every rank: [`RanksError::Protocol`], [`RanksError::Deal`] or [`RanksError::Codec`] on rank 0 when a rank's
+/// message makes no sense (two versions of the program in one job, say), [`RanksError::Root`] elsewhere. A quantum
+/// that fails is no error here.
+pub fn run_quanta<R, W>(
+    comm: &dyn Communicator,
+    costs: &[f64],
+    work: W,
+    progress: &mut dyn Progress<R>,
+    options: &RunOptions,
+) -> Result<Summary<R>, RanksError>
+where
+    R: Serialize + DeserializeOwned + Send,
+    W: Fn(usize) -> Result<R, Failure> + Sync,
+{
+    if comm.rank() != 0 {
+        let verdict = worker::work_for_root(comm, &work, options)?;
+        return Ok(Summary { verdict, done: vec![], failed: vec![], left: vec![], lost: vec![] });
+    }
+    let mut dealer = Dealer::new(costs).with_ranks(comm.size());
+    if let Some(most) = options.max_failures {
+        dealer = dealer.with_max_failures(most);
+    }
+    progress.on_start(costs.len(), comm.size());
+    let mut coordinator = Coordinator::new(dealer, progress, comm.size());
+    if comm.size() == 1 {
+        alone(&mut coordinator, &work, options)?;
+        Ok(coordinator.summary())
+    } else {
+        coordinate(comm, coordinator, &work, options)
+    }
+}
+
+/// The same dealer, without messages and threads.
+fn alone<R, W>(coordinator: &mut Coordinator<'_, R>, work: &W, options: &RunOptions) -> Result<(), RanksError>
+where
+    W: Fn(usize) -> Result<R, Failure>,
+{
+    while let Some(quantum) = coordinator.next_alone(options.must_stop()) {
+        let event = compute::attempt(quantum, work);
+        coordinator.report(0, event)?;
+        coordinator.tick();
+    }
+    Ok(())
+}
