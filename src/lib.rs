@@ -10,7 +10,8 @@ pub mod wcs;
 
 pub use dataset::{
     Coadd, Collection, CollectionNameError, CollectionType, DatasetRef, DatasetType, Exposure, FileRecord, FitsLayout,
-    FitsMask, FitsPlane, FitsVariance, Format, MaskMeaning, MaskPlanes, StorageClass, check_collection_name,
+    FitsMask, FitsPlane, FitsVariance, Format, MaskMeaning, MaskPlanes, PathTemplate, StorageClass, TemplateError,
+    check_collection_name,
 };
 pub use dimension::{
     Column, ColumnType, Comparison, DataId, DimensionError, DimensionGroup, DimensionValue, Element, ElementStorage,
@@ -24,3 +25,9 @@ pub use sphere::{
 pub use wcs::{
     Card, CelestialFrame, DEFAULT_TOLERANCE_PX, GridMapping, Header, HeaderError, HeaderValue, PixelBox, Wcs, WcsError,
 };
+pub use registry::{
+    FoldSummary, Inserted, NewDataset, OrderBy, QuantumRecord, QuantumStatus, Query, Registry, RegistryError,
+    RegistryReader,
+};
+pub use sphere::{LonLat, UnitVector};
+pub use wcs::{Card, Header, HeaderError, HeaderValue, PixelBox, Wcs};
