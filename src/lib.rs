@@ -2,6 +2,7 @@
 
 pub mod dataset;
 pub mod dimension;
+pub mod snapshot;
 pub mod sphere;
 pub mod wcs;
 
@@ -10,5 +11,6 @@ pub use dataset::{
     MaskMeaning, MaskPlanes, StorageClass,
 };
 pub use dimension::{DataId, DimensionValue};
+pub use snapshot::{Snapshot, SnapshotBuilder, SnapshotError};
 pub use sphere::{LonLat, UnitVector};
 pub use wcs::{Card, Header, HeaderError, HeaderValue, PixelBox, Wcs};

@@ -1,6 +1,7 @@
 //! What kind of thing is it?
 
 mod coadd;
+pub mod codec;
 mod dataset_type;
 mod exposure;
 mod file_record;
