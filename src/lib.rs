@@ -2,15 +2,20 @@
 
 pub mod dataset;
 pub mod dimension;
+pub mod registry;
 pub mod snapshot;
 pub mod sphere;
 pub mod wcs;
 
 pub use dataset::{
-    Coadd, DatasetRef, DatasetType, Exposure, FileRecord, FitsLayout, FitsMask, FitsPlane, FitsVariance, Format,
-    MaskMeaning, MaskPlanes, StorageClass,
+    Coadd, Collection, CollectionNameError, CollectionType, DatasetRef, DatasetType, Exposure, FileRecord, FitsLayout,
+    FitsMask, FitsPlane, FitsVariance, Format, MaskMeaning, MaskPlanes, StorageClass, check_collection_name,
 };
-pub use dimension::{DataId, DimensionValue};
+pub use dimension::{
+    Column, ColumnType, Comparison, DataId, DimensionError, DimensionGroup, DimensionValue, Element, ElementStorage,
+    Expression, ExpressionError, InItem, Literal, Operand, ResolvedColumn, Scope, Universe,
+};
+pub use registry::{OrderBy, Query, RegistryError, RegistryReader};
 pub use snapshot::{Snapshot, SnapshotBuilder, SnapshotError};
 pub use sphere::{LonLat, UnitVector};
 pub use wcs::{Card, Header, HeaderError, HeaderValue, PixelBox, Wcs};

@@ -1,7 +1,23 @@
 //! What names a piece of data?
+//!
+//! [`Universe`] has all dimensions (visit, detector, patch …) and what each needs and fixes; a [`DataId`] gives them
+//! values; a [`DimensionGroup`] says which values something needs; an [`Expression`] chooses among them.
+//!
+//! Left out: where records are kept (`registry`, `snapshot`), what a tract is on the sky (`skymap`).
 
 mod data_id;
+mod element;
+mod error;
 mod expression;
+mod group;
+mod near_miss;
+mod universe;
 
 pub use data_id::{DataId, DimensionValue};
-pub use expression::{Comparison, Expression, InItem, Literal, Operand};
+pub use element::{Column, ColumnType, Element, ElementStorage};
+pub use error::DimensionError;
+pub use expression::{Comparison, Expression, ExpressionError, InItem, Literal, Operand, ResolvedColumn, Scope};
+pub use group::DimensionGroup;
+pub(crate) use group::check_text;
+pub(crate) use near_miss::{did_you_mean, near_miss};
+pub use universe::Universe;

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::dimension::did_you_mean;
+
 /// Why a snapshot could not be written, opened or read. Every variant names the snapshot (its path, or `received bytes`).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -58,7 +60,7 @@ pub enum SnapshotError {
         recorded: u64,
     },
     /// There is no such table.
-    #[error("snapshot `{snapshot}` has no table `{table}`{}", hint(near.as_deref()))]
+    #[error("snapshot `{snapshot}` has no table `{table}`{}", did_you_mean(near.as_deref()))]
     NoTable {
         /// The snapshot.
         snapshot: String,
@@ -68,7 +70,7 @@ pub enum SnapshotError {
         near: Option<String>,
     },
     /// There is no such column.
-    #[error("table `{table}` of snapshot `{snapshot}` has no column `{column}`{}", hint(near.as_deref()))]
+    #[error("table `{table}` of snapshot `{snapshot}` has no column `{column}`{}", did_you_mean(near.as_deref()))]
     NoColumn {
         /// The snapshot.
         snapshot: String,
@@ -80,7 +82,7 @@ pub enum SnapshotError {
         near: Option<String>,
     },
     /// There is no such blob.
-    #[error("snapshot `{snapshot}` has no blob `{blob}`{}", hint(near.as_deref()))]
+    #[error("snapshot `{snapshot}` has no blob `{blob}`{}", did_you_mean(near.as_deref()))]
     NoBlob {
         /// The snapshot.
         snapshot: String,
@@ -143,17 +145,4 @@ pub enum SnapshotError {
         /// Why.
         reason: String,
     },
-}
-
-fn hint(near: Option<&str>) -> String {
-    near.map(|n| format!(" (did you mean `{n}`?)")).unwrap_or_default()
-}
-
-/// The name among `names` that is spelled most like `wanted`, if any comes close.
-pub(super) fn near<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
-    names
-        .map(|n| (strsim::osa_distance(n, wanted), n))
-        .filter(|(distance, _)| *distance <= 1 + wanted.len() / 6)
-        .min()
-        .map(|(_, n)| n.to_owned())
 }

@@ -7,9 +7,9 @@ use arrow::buffer::Buffer;
 use arrow::record_batch::RecordBatch;
 use rayon::prelude::*;
 
-use super::error::near;
 use super::format::{self, BlobEntry, Extent, Header, TableEntry};
 use super::{SnapshotError, Table, bytes, record_batch};
+use crate::dimension::near_miss;
 
 /// Named tables and blobs as they were when the snapshot was made, read in place. Cloning shares the bytes.
 ///
@@ -127,7 +127,7 @@ impl Snapshot {
             None => Err(SnapshotError::NoBlob {
                 snapshot: self.name().to_owned(),
                 blob: name.to_owned(),
-                near: near(name, self.blobs()),
+                near: near_miss(name, self.blobs()),
             }),
         }
     }
@@ -197,7 +197,7 @@ impl Snapshot {
         SnapshotError::NoTable {
             snapshot: self.name().to_owned(),
             table: name.to_owned(),
-            near: near(name, self.tables().map(|t| t.name())),
+            near: near_miss(name, self.tables().map(|t| t.name())),
         }
     }
 }

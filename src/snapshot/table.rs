@@ -2,9 +2,9 @@
 
 use arrow::record_batch::RecordBatch;
 
-use super::error::near;
 use super::format::TableEntry;
 use super::{BytesColumn, Column, Native, Snapshot, SnapshotError, StrColumn};
+use crate::dimension::near_miss;
 
 /// One table of a snapshot. Looking at it costs nothing; its values are read where they are.
 #[derive(Clone, Copy)]
@@ -39,7 +39,7 @@ impl<'a> Table<'a> {
             snapshot: self.snapshot.name().to_owned(),
             table: self.name().to_owned(),
             column: name.to_owned(),
-            near: near(name, self.columns().map(|c| c.name())),
+            near: near_miss(name, self.columns().map(|c| c.name())),
         })
     }
 

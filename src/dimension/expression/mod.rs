@@ -1,12 +1,27 @@
 //! `--where` expressions: one parsed tree, executed by the registry (SQL) and over columns (snapshot).
 
+mod display;
+mod error;
+mod ids;
+mod parse;
+mod scope;
+mod token;
+
+pub use error::ExpressionError;
+pub use scope::{ResolvedColumn, Scope};
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 /// A parsed `--where` expression.
 ///
-/// Identifiers are dimension names (`visit`) or metadata of a dimension's records (`visit.exposure_time`).
+/// Identifiers are dimension names (`visit`) or metadata of a dimension's records (`visit.exposure_time`; the metadata's
+/// name alone will do where only one element has it).
+///
+/// Truth is SQL's, with three values: a comparison with an absent value is unknown, and only rows for which the whole is
+/// true are chosen. Integers and reals compare by value; texts compare by bytes; a text never compares with a number.
+/// [`Display`](fmt::Display) writes what [`Expression::parse`] reads.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Expression {
     /// Both.

@@ -1,0 +1,170 @@
+//! [`RegistryReader`]: the questions that a registry and a snapshot answer alike.
+
+use arrow::record_batch::RecordBatch;
+use uuid::Uuid;
+
+use super::RegistryError;
+use crate::dataset::{Collection, DatasetRef, DatasetType, FileRecord};
+use crate::dimension::{DataId, Expression};
+
+/// Which rows are wanted, and in which order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Query {
+    /// Only rows for which this is true.
+    pub filter: Option<Expression>,
+    /// Sort keys, most important first. Rows equal in all of them, and all rows where there are none, come in the order of
+    /// the key columns (required dimensions in the order of the result's columns), then of the collections as searched.
+    pub order_by: Vec<OrderBy>,
+    /// At most so many rows, of the sorted ones the first.
+    pub limit: Option<usize>,
+}
+
+impl Query {
+    /// All rows.
+    pub fn all() -> Self {
+        Self::default()
+    }
+
+    /// The rows for which an expression is true.
+    pub fn filtered(filter: Expression) -> Self {
+        Self { filter: Some(filter), ..Self::default() }
+    }
+}
+
+/// A sort key. Absent values come last, in either direction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderBy {
+    /// Dimension (element) name, or the name of a metadata column that only one element has.
+    pub element: String,
+    /// Metadata column; `None` for the dimension's own value.
+    pub field: Option<String>,
+    /// Largest first.
+    pub descending: bool,
+}
+
+impl OrderBy {
+    /// Reads `visit`, `visit.exposure_time`, or with a minus for largest first `-visit.exposure_time`. Any text is read;
+    /// names are checked where the key is used.
+    ///
+    /// ```
+    /// let key = bunter::OrderBy::parse("-visit.exposure_time");
+    /// assert_eq!((key.element.as_str(), key.field.as_deref(), key.descending), ("visit", Some("exposure_time"), true));
+    /// ```
+    pub fn parse(text: &str) -> Self {
+        let name = text.strip_prefix('-');
+        let (element, field) = match name.unwrap_or(text).split_once('.') {
+            Some((element, field)) => (element.to_owned(), Some(field.to_owned())),
+            None => (name.unwrap_or(text).to_owned(), None),
+        };
+        Self { element, field, descending: name.is_some() }
+    }
+}
+
+/// The questions that a registry (SQL) and a snapshot (columns in memory) answer alike.
+///
+/// # Contract
+///
+/// * All answers of one call are of one moment. Answers of two calls of a registry may differ by what was written between.
+/// * Tables are Arrow record batches: integers `Int64`, reals `Float64`, texts `Utf8`, bytes `Binary`, dataset identities
+///   `FixedSizeBinary(16)`. An answer without rows has its columns all the same.
+/// * Names in filters and sort keys are resolved by [`Scope`](crate::dimension::Scope), so that every executor understands
+///   and refuses the same.
+/// * Collections are named exactly, or by patterns with `*` and `?`, which stand for all matching names in name order.
+///   CHAINED collections are searched through, depth first; a collection that occurs twice is searched where it comes first.
+pub trait RegistryReader {
+    /// All dataset types, by name.
+    ///
+    /// # Errors
+    /// [`RegistryError`] when the store cannot be read.
+    fn dataset_types(&self) -> Result<Vec<DatasetType>, RegistryError>;
+
+    /// A dataset type by its name.
+    ///
+    /// # Errors
+    /// [`RegistryError::UnknownDatasetType`] with the nearest name.
+    fn dataset_type(&self, name: &str) -> Result<DatasetType, RegistryError>;
+
+    /// All collections, by name.
+    ///
+    /// # Errors
+    /// [`RegistryError`] when the store cannot be read.
+    fn collections(&self) -> Result<Vec<Collection>, RegistryError>;
+
+    /// The records of an element: the columns of [`Element::schema`](crate::dimension::Element::schema).
+    ///
+    /// # Errors
+    /// [`RegistryError::Dimension`] for unknown names and comparisons without meaning;
+    /// [`RegistryError::VirtualElement`] for elements that are computed from the sky map (tract, patch).
+    fn dimension_records(&self, element: &str, query: &Query) -> Result<RecordBatch, RegistryError>;
+
+    /// The datasets of a type in collections: `id` (`FixedSizeBinary(16)`), `run` (`Utf8`), the required dimensions, then
+    /// the implied ones (a visit's `band`, `day_obs`, `physical_filter`), each sorted by name.
+    ///
+    /// With `find_first`, of several datasets with the same data ID only the one that the search meets first; order and
+    /// limit come after that. Collection patterns have no search order and are refused then.
+    ///
+    /// # Errors
+    /// [`RegistryError::UnknownDatasetType`], [`RegistryError::UnknownCollection`], [`RegistryError::Dimension`],
+    /// [`RegistryError::PatternInSearch`], [`RegistryError::VirtualElement`].
+    fn datasets(
+        &self,
+        dataset_type: &str,
+        collections: &[&str],
+        query: &Query,
+        find_first: bool,
+    ) -> Result<RecordBatch, RegistryError>;
+
+    /// The dataset that the search meets first. The data ID may have more values than the dataset type needs: these must
+    /// agree where they are implied (a wrong `band` finds nothing), and are without effect otherwise.
+    ///
+    /// # Errors
+    /// As [`RegistryReader::datasets`]; [`RegistryError::Dimension`] for a data ID that does not fit.
+    fn find_dataset(
+        &self,
+        dataset_type: &str,
+        data_id: &DataId,
+        collections: &[&str],
+    ) -> Result<Option<DatasetRef>, RegistryError>;
+
+    /// A dataset by its identity.
+    ///
+    /// # Errors
+    /// [`RegistryError`] when the store cannot be read.
+    fn dataset(&self, id: Uuid) -> Result<Option<DatasetRef>, RegistryError>;
+
+    /// Where the bytes of a dataset are.
+    ///
+    /// # Errors
+    /// [`RegistryError`] when the store cannot be read.
+    fn file_record(&self, id: Uuid) -> Result<Option<FileRecord>, RegistryError> {
+        Ok(self.file_records(&[id])?.pop().flatten())
+    }
+
+    /// Where the bytes of datasets are, in the order asked; `None` for those that are not there.
+    ///
+    /// # Errors
+    /// [`RegistryError`] when the store cannot be read.
+    fn file_records(&self, ids: &[Uuid]) -> Result<Vec<Option<FileRecord>>, RegistryError>;
+
+    /// The definition of a sky map, TOML.
+    ///
+    /// # Errors
+    /// [`RegistryError::UnknownSkyMap`] with the nearest name.
+    fn sky_map_definition(&self, name: &str) -> Result<String, RegistryError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sort_keys() {
+        let key = |element: &str, field: Option<&str>, descending| OrderBy {
+            element: element.to_owned(),
+            field: field.map(str::to_owned),
+            descending,
+        };
+        assert_eq!(OrderBy::parse("visit"), key("visit", None, false));
+        assert_eq!(OrderBy::parse("-visit.timespan.begin"), key("visit", Some("timespan.begin"), true));
+    }
+}
