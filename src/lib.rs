@@ -16,6 +16,6 @@ pub use dimension::{
     Expression, ExpressionError, InItem, Literal, Operand, ResolvedColumn, Scope, Universe,
 };
 pub use registry::{OrderBy, Query, RegistryError, RegistryReader};
-pub use snapshot::{Snapshot, SnapshotBuilder, SnapshotError};
+pub use snapshot::{RegistryView, Selection, Snapshot, SnapshotBuilder, SnapshotError};
 pub use sphere::{LonLat, UnitVector};
 pub use wcs::{Card, Header, HeaderError, HeaderValue, PixelBox, Wcs};

@@ -31,7 +31,13 @@ fn snapshot(rows: usize) -> Vec<u8> {
     let texts = || (0..rows).map(|i| keep(i).then(|| "čéß".repeat(i % 3)));
     let lists = (0..rows).map(|i| keep(i).then(|| vec![Some(i as f64); i % 3]));
     let columns: Vec<(&str, ArrayRef)> = vec![
-        ("id", Arc::new(FixedSizeBinaryArray::try_from_iter((0..rows).map(|i| [i as u8; 16])).unwrap())),
+        (
+            "id",
+            Arc::new(
+                FixedSizeBinaryArray::try_from_sparse_iter_with_size((0..rows).map(|i| Some([i as u8; 16])), 16)
+                    .unwrap(),
+            ),
+        ),
         ("bool", Arc::new((0..rows).map(|i| keep(i).then_some(i % 2 == 0)).collect::<BooleanArray>())),
         ("i64", Arc::new((0..rows).map(|i| keep(i).then_some(i as i64)).collect::<Int64Array>())),
         ("f64", Arc::new((0..rows).map(|i| Some(i as f64)).collect::<Float64Array>())),

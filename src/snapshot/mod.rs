@@ -9,6 +9,8 @@
 //! codes before they are used, and the checksums of the columns when [`Snapshot::verify`] is called. The bytes are
 //! described in `docs/snapshot-format.md`.
 //!
+//! [`Snapshot::build`] makes one of what a registry knows, and [`Snapshot::registry`] answers a registry's questions from it.
+//!
 //! Left out: how a snapshot travels between ranks (`ranks`), and what the caller's own tables mean.
 
 mod builder;
@@ -16,8 +18,15 @@ mod bytes;
 mod column;
 mod error;
 mod format;
+mod keys;
 mod kind;
+mod mask;
+mod names;
 mod record_batch;
+mod registry_view;
+mod rows;
+mod search_path;
+mod selection;
 #[expect(clippy::module_inception, reason = "the room's noun is a snapshot")]
 mod snapshot;
 mod table;
@@ -27,5 +36,7 @@ pub use column::{BytesColumn, Column, Native, StrColumn};
 pub use error::SnapshotError;
 pub use format::property;
 pub use kind::{ColumnKind, Primitive};
+pub use registry_view::RegistryView;
+pub use selection::Selection;
 pub use snapshot::Snapshot;
 pub use table::Table;
