@@ -5,6 +5,7 @@ pub mod dataset;
 pub mod dimension;
 pub mod registry;
 pub mod ranks;
+pub mod snapshot;
 pub mod sphere;
 pub mod wcs;
 
@@ -29,5 +30,6 @@ pub use registry::{
     FoldSummary, Inserted, NewDataset, OrderBy, QuantumRecord, QuantumStatus, Query, Registry, RegistryError,
     RegistryReader,
 };
+pub use snapshot::{RegistryView, Selection, Snapshot, SnapshotBuilder, SnapshotError};
 pub use sphere::{LonLat, UnitVector};
 pub use wcs::{Card, Header, HeaderError, HeaderValue, PixelBox, Wcs};

@@ -1,6 +1,7 @@
 //! What kind of thing is it?
 
 mod coadd;
+pub mod codec;
 mod collection;
 mod dataset_type;
 pub mod codec;
