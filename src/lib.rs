@@ -1,14 +1,25 @@
 //! Bunter: a data butler for survey astronomy on batch clusters.
 
+pub mod butler;
+pub mod camera;
+#[doc(hidden)]
+pub mod cli;
 pub mod coadd;
 pub mod dataset;
+pub mod datastore;
 pub mod dimension;
-pub mod registry;
 pub mod ranks;
+pub mod registry;
+pub mod simulate;
+pub mod skymap;
 pub mod snapshot;
 pub mod sphere;
 pub mod wcs;
 
+pub use butler::{
+    Butler, ButlerError, Damage, DiscreteSkyMapOptions, Found, IngestEvent, IngestFailure, IngestOptions, IngestReport,
+    OverlapQuery, RepositoryConfig, Storage, VerifyReport,
+};
 pub use dataset::{
     Coadd, Collection, CollectionNameError, CollectionType, DatasetRef, DatasetType, Exposure, FileRecord, FitsLayout,
     FitsMask, FitsPlane, FitsVariance, Format, MaskMeaning, MaskPlanes, PathTemplate, StorageClass, TemplateError,
@@ -18,7 +29,11 @@ pub use dimension::{
     Column, ColumnType, Comparison, DataId, DimensionError, DimensionGroup, DimensionValue, Element, ElementStorage,
     Expression, ExpressionError, InItem, Literal, Operand, ResolvedColumn, Scope, Universe,
 };
-pub use registry::{OrderBy, Query, RegistryError, RegistryReader};
+pub use registry::{
+    FoldSummary, Inserted, NewDataset, OrderBy, QuantumRecord, QuantumStatus, Query, Registry, RegistryError,
+    RegistryReader,
+};
+pub use snapshot::{RegistryView, Selection, Snapshot, SnapshotBuilder, SnapshotError};
 pub use sphere::{
     Circle, ConvexPolygon, LonLat, LonLatBox, PolygonBuffer, PolygonColumns, Relation, SphereError, UnitVector,
     orientation,
@@ -26,10 +41,3 @@ pub use sphere::{
 pub use wcs::{
     Card, CelestialFrame, DEFAULT_TOLERANCE_PX, GridMapping, Header, HeaderError, HeaderValue, PixelBox, Wcs, WcsError,
 };
-pub use registry::{
-    FoldSummary, Inserted, NewDataset, OrderBy, QuantumRecord, QuantumStatus, Query, Registry, RegistryError,
-    RegistryReader,
-};
-pub use snapshot::{RegistryView, Selection, Snapshot, SnapshotBuilder, SnapshotError};
-pub use sphere::{LonLat, UnitVector};
-pub use wcs::{Card, Header, HeaderError, HeaderValue, PixelBox, Wcs};

@@ -10,7 +10,7 @@ use arrow::record_batch::RecordBatch;
 use super::records::{Value, record_batch};
 use super::{ButlerError, RepositoryConfig};
 use crate::camera::Instrument;
-use crate::dataset::{DatasetType, PathTemplate, StorageClass};
+use crate::dataset::{DatasetType, StorageClass};
 use crate::datastore::Datastore;
 use crate::dimension::Universe;
 use crate::registry::{Inserted, Query, Registry, RegistryReader};
@@ -117,16 +117,16 @@ impl Butler {
     /// [`ButlerError::Registry`] when the repository has one of the records with other values.
     pub fn register_instrument(&self, instrument: &Instrument) -> Result<Inserted, ButlerError> {
         let registry = self.registry()?;
-        let name = Value::from(instrument.name());
-        let mut total = registry.insert_dimension_records(
+        let name = Value::from(instrument.name.as_str());
+        let mut all = vec![registry.insert_dimension_records(
             "instrument",
             &record_batch("instrument", 1, |_, column| match column {
                 "instrument" => name.clone(),
-                "translator" => Value::from(instrument.name()),
+                "translator" => Value::from(instrument.name.as_str()),
                 _ => Value::Null,
             })?,
-        )?;
-        let filters = instrument.filters();
+        )?];
+        let filters = &instrument.filters;
         let inserted = registry.insert_dimension_records(
             "physical_filter",
             &record_batch("physical_filter", filters.len(), |row, column| match column {
@@ -136,19 +136,22 @@ impl Butler {
                 _ => Value::Null,
             })?,
         )?;
-        total += inserted;
-        let detectors = instrument.detectors();
+        all.push(inserted);
+        let detectors = &instrument.detectors;
         let inserted = registry.insert_dimension_records(
             "detector",
             &record_batch("detector", detectors.len(), |row, column| match column {
                 "instrument" => name.clone(),
                 "detector" => Value::from(detectors[row].id),
                 "full_name" => Value::from(detectors[row].name.as_str()),
+                "raft" => Value::from(detectors[row].raft.as_deref()),
+                "purpose" => Value::from(detectors[row].purpose.as_str()),
                 _ => Value::Null,
             })?,
         )?;
-        total += inserted;
-        Ok(total)
+        all.push(inserted);
+        let sum = |count: fn(&Inserted) -> usize| all.iter().map(count).sum();
+        Ok(Inserted { new: sum(|i| i.new), existing: sum(|i| i.existing) })
     }
 
     /// Registers a sky map under a name. Its definition is stored; tracts and patches are computed from it.
@@ -157,18 +160,8 @@ impl Butler {
     /// [`ButlerError::Registry`] when another sky map has the name.
     pub fn register_sky_map(&self, name: &str, sky_map: &SkyMap) -> Result<Inserted, ButlerError> {
         let (nx, ny) = sky_map.max_patches();
-        let definition = sky_map.to_toml();
-        let hash = sky_map.sha1();
-        let records = record_batch("skymap", 1, |_, column| match column {
-            "skymap" => Value::from(name),
-            "definition" => Value::from(definition.as_str()),
-            "hash" => Value::Bytes(hash.to_vec()),
-            "tract_max" => Value::from(i64::from(sky_map.len() as u32)),
-            "patch_nx_max" => Value::from(i64::from(nx)),
-            "patch_ny_max" => Value::from(i64::from(ny)),
-            _ => Value::Null,
-        })?;
-        Ok(self.registry()?.insert_dimension_records("skymap", &records)?)
+        let definition = sky_map.config().to_toml()?;
+        Ok(self.registry()?.register_sky_map(name, &definition, &sky_map.sha1(), sky_map.len(), nx, ny)?)
     }
 
     /// A registered sky map, made once from its definition.
@@ -185,22 +178,12 @@ impl Butler {
         Ok(sky_map)
     }
 
-    /// Registers a dataset type, with its path template (`None`: the usual one). Doing it twice changes nothing.
+    /// Registers a dataset type, with its path template (`None`: the usual one). Doing it twice changes nothing; `false`
+    /// when it was there.
     ///
     /// # Errors
-    /// [`ButlerError::Registry`] when the name is taken by another definition, [`ButlerError::Template`].
-    pub fn register_dataset_type(
-        &self,
-        dataset_type: &DatasetType,
-        template: Option<&PathTemplate>,
-    ) -> Result<bool, ButlerError> {
-        let usual;
-        let template = if let Some(template) = template {
-            template
-        } else {
-            usual = PathTemplate::default_for(dataset_type);
-            &usual
-        };
+    /// [`ButlerError::Registry`] when the name is taken by another definition, or the template cannot be used.
+    pub fn register_dataset_type(&self, dataset_type: &DatasetType, template: Option<&str>) -> Result<bool, ButlerError> {
         Ok(self.registry()?.register_dataset_type(dataset_type, template)?)
     }
 

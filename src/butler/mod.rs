@@ -27,7 +27,7 @@ pub use discrete::DiscreteSkyMapOptions;
 pub use error::ButlerError;
 pub use ingest::{IngestEvent, IngestFailure, IngestOptions, IngestReport, Storage};
 pub use overlaps::OverlapQuery;
-pub use storage::Found;
+pub use storage::{Found, store};
 pub use verify::{Damage, VerifyReport};
 
 pub(crate) use columns::{binaries, floats, ids, ints, texts};

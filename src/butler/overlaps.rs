@@ -80,7 +80,7 @@ impl Butler {
         let joined =
             RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.into_iter().map(|(_, c)| c).collect())?;
         match ours {
-            Some(filter) => Ok(crate::snapshot::filter(&joined, &filter)?),
+            Some(filter) => Ok(crate::snapshot::filter_rows(&joined, &filter)?),
             None => Ok(joined),
         }
     }

@@ -3,8 +3,8 @@
 use uuid::Uuid;
 
 use super::{Butler, ButlerError};
-use crate::dataset::{DatasetRef, DatasetType, FileRecord};
-use crate::datastore::Dataset;
+use crate::dataset::{DatasetRef, DatasetType, FileRecord, PathTemplate};
+use crate::datastore::{Dataset, Datastore};
 use crate::dimension::{DataId, Universe};
 use crate::registry::NewDataset;
 use crate::wcs::PixelBox;
@@ -89,7 +89,8 @@ impl Butler {
         let registry = self.registry()?;
         registry.register_run(run)?;
         let kind = self.reader().dataset_type(dataset_type)?;
-        let stored = self.store(dataset, &kind, data_id, run)?;
+        let template = registry.path_template(dataset_type)?;
+        let stored = store(self.datastore(), dataset, &kind, &template, data_id, run)?;
         match registry.insert_datasets(std::slice::from_ref(&stored)) {
             Ok(_) => Ok(stored.dataset),
             Err(error) => {
@@ -100,29 +101,29 @@ impl Butler {
         }
     }
 
-    /// Writes the bytes of a dataset and says what to enter in the registry: a rank's half of a put. The other half is
-    /// the journal's.
-    ///
-    /// # Errors
-    /// [`ButlerError::Dimension`] for a data ID that does not fit, [`ButlerError::Datastore`].
-    pub fn store(
-        &self,
-        dataset: &Dataset,
-        dataset_type: &DatasetType,
-        data_id: &DataId,
-        run: &str,
-    ) -> Result<NewDataset, ButlerError> {
-        let group = Universe::builtin().group(dataset_type.dimensions.iter().map(|d| &**d))?;
-        let data_id = group.data_id(data_id)?;
-        let dataset_ref = DatasetRef {
-            id: Uuid::now_v7(),
-            dataset_type: dataset_type.name.clone(),
-            data_id,
-            run: run.into(),
-        };
-        let template = self.reader().path_template(&dataset_type.name)?;
-        let path = template.expand(&dataset_ref)?;
-        let file = self.datastore().put(&path, dataset)?;
-        Ok(NewDataset { dataset: dataset_ref, file })
-    }
+}
+
+/// Writes the bytes of a dataset and says what to enter in the registry: a rank's half of a put, for which it needs no
+/// registry. The other half is the journal's.
+///
+/// # Errors
+/// [`ButlerError::Dimension`] for a data ID that does not fit, [`ButlerError::Datastore`].
+pub fn store(
+    datastore: &Datastore,
+    dataset: &Dataset,
+    dataset_type: &DatasetType,
+    template: &PathTemplate,
+    data_id: &DataId,
+    run: &str,
+) -> Result<NewDataset, ButlerError> {
+    let group = Universe::builtin().group(dataset_type.dimensions.iter().map(|d| &**d))?;
+    group.check_at_least(data_id)?;
+    let dataset_ref = DatasetRef {
+        id: Uuid::now_v7(),
+        dataset_type: dataset_type.name.clone(),
+        data_id: data_id.subset(group.required().iter().copied()),
+        run: run.into(),
+    };
+    let file = datastore.put(&template.path(&dataset_ref)?, dataset)?;
+    Ok(NewDataset { dataset: dataset_ref, file })
 }

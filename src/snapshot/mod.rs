@@ -26,6 +26,7 @@ mod record_batch;
 mod registry_view;
 mod rows;
 mod search_path;
+mod select;
 mod selection;
 #[expect(clippy::module_inception, reason = "the room's noun is a snapshot")]
 mod snapshot;
@@ -37,6 +38,7 @@ pub use error::SnapshotError;
 pub use format::property;
 pub use kind::{ColumnKind, Primitive};
 pub use registry_view::RegistryView;
+pub use select::{filter_rows, select};
 pub use selection::Selection;
 pub use snapshot::Snapshot;
 pub use table::Table;

@@ -10,7 +10,7 @@ use super::{BuildError, BuildOptions};
 use crate::butler::{Butler, ButlerError, OverlapQuery, binaries, ids, ints, texts};
 use crate::coadd::{CoaddInput, PatchName, fingerprint};
 use crate::dataset::codec;
-use crate::registry::Query;
+use crate::registry::{Query, QuantumRecord};
 use crate::wcs::PixelBox;
 
 /// The name that the work is recorded under.
@@ -160,6 +160,7 @@ fn made_before(
     let query = Query::default();
     let rows = butler.reader().datasets(&options.output_type, &[&options.output], &query, false)?;
     let quanta = butler.registry()?.quanta(&options.output, TASK)?;
+    let quanta = QuantumRecord::from_batch(&options.output, TASK, &quanta)?;
     let fingerprints: HashMap<Uuid, u64> =
         quanta.iter().filter_map(|q| Some((q.output?, q.fingerprint))).collect();
     let (skymap, tract, patch) = (texts(&rows, "skymap")?, ints(&rows, "tract")?, ints(&rows, "patch")?);
