@@ -64,9 +64,9 @@ impl Cap {
         Self { axis: UnitVector { x: 0.0, y: 0.0, z: 1.0 }, cos: 0.0, sin: f64::NAN }
     }
 
-    /// Whether it covers too much to say anything.
-    pub(crate) fn is_whole(self) -> bool {
-        self.sin.is_nan()
+    /// The opening angle from the axis, radians; pi for the whole sphere.
+    pub(crate) fn radius(self) -> f64 {
+        if self.sin.is_nan() { std::f64::consts::PI } else { libm::atan2(self.sin, self.cos) }
     }
 
     /// Whether the two caps surely share no point.

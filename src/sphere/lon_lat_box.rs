@@ -54,6 +54,11 @@ impl LonLatBox {
         Self::new(lon_deg.to_radians(), width_deg.to_radians(), lat_min_deg.to_radians(), lat_max_deg.to_radians())
     }
 
+    /// From angles known to be good.
+    pub(crate) const fn unchecked(lon: f64, width: f64, lat_min: f64, lat_max: f64) -> Self {
+        Self { lon, width, lat_min, lat_max }
+    }
+
     /// A little wider than asked for, so that rounding leaves nothing out.
     pub(crate) fn covering(lon: f64, width: f64, lat_min: f64, lat_max: f64) -> Self {
         // Longitudes near a pole lose what the latitude's cosine costs; 1e-15 suffices elsewhere.

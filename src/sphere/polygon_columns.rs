@@ -132,6 +132,16 @@ impl<'a> PolygonColumns<'a> {
         Row { x: &self.x[range.clone()], y: &self.y[range.clone()], z: &self.z[range] }
     }
 
+    /// Number of vertices of polygon `i`.
+    pub(crate) fn count(&self, i: usize) -> usize {
+        self.row(i).len()
+    }
+
+    /// Vertex `k` of polygon `i`.
+    pub(crate) fn vertex(&self, i: usize, k: usize) -> UnitVector {
+        self.row(i).at(k)
+    }
+
     pub(crate) fn cap(&self, i: usize) -> Cap {
         self.caps[i]
     }
