@@ -11,4 +11,6 @@ pub use dataset::{
 };
 pub use dimension::{DataId, DimensionValue};
 pub use sphere::{LonLat, UnitVector};
-pub use wcs::{Card, Header, HeaderError, HeaderValue, PixelBox, Wcs};
+pub use wcs::{
+    Card, CelestialFrame, DEFAULT_TOLERANCE_PX, GridMapping, Header, HeaderError, HeaderValue, PixelBox, Wcs, WcsError,
+};
