@@ -1,7 +1,9 @@
 //! Bunter: a data butler for survey astronomy on batch clusters.
 
+pub mod camera;
 pub mod dataset;
 pub mod dimension;
+pub mod simulate;
 pub mod sphere;
 pub mod wcs;
 

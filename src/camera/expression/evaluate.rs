@@ -265,7 +265,9 @@ mod tests {
 
     #[test]
     fn only_absence_is_caught() {
-        assert!(matches!(evaluate("if_missing(NONE, NIL)"), Err(EvaluateError::Missing { what, .. }) if what == "`NONE`"));
+        assert!(
+            matches!(evaluate("if_missing(NONE, NIL)"), Err(EvaluateError::Missing { what, .. }) if what == "`NONE`")
+        );
         assert!(matches!(evaluate("if_missing(S + 1, 2)"), Err(EvaluateError::Type { .. })));
         let fixture = Fixture::default();
         let or_warn: HeaderExpression = "or_warn(NONE, 27, 'no zero point')".parse().expect("parses");

@@ -147,12 +147,15 @@ fn lookup(arguments: &[Value]) -> Result<Value, EvaluateError> {
             keys.push(key.to_string());
         }
     }
-    default.cloned().ok_or_else(|| {
-        EvaluateError::Math(format!("`match` does not know \"{value}\"; it knows {}", keys.join(", ")))
-    })
+    default
+        .cloned()
+        .ok_or_else(|| EvaluateError::Math(format!("`match` does not know \"{value}\"; it knows {}", keys.join(", "))))
 }
 
 /// The numbers in a version such as `V4.8.2a`.
 fn version(text: &str) -> Vec<u64> {
-    text.split(|c: char| !c.is_ascii_digit()).filter(|part| !part.is_empty()).map_while(|part| part.parse().ok()).collect()
+    text.split(|c: char| !c.is_ascii_digit())
+        .filter(|part| !part.is_empty())
+        .map_while(|part| part.parse().ok())
+        .collect()
 }
