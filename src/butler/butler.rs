@@ -161,7 +161,7 @@ impl Butler {
     pub fn register_sky_map(&self, name: &str, sky_map: &SkyMap) -> Result<Inserted, ButlerError> {
         let (nx, ny) = sky_map.max_patches();
         let definition = sky_map.config().to_toml()?;
-        Ok(self.registry()?.register_sky_map(name, &definition, &sky_map.sha1(), sky_map.len(), nx, ny)?)
+        Ok(self.registry()?.register_sky_map(name, &definition, &sky_map.sha1(), i64::from(sky_map.len()), (i64::from(nx), i64::from(ny)))?)
     }
 
     /// A registered sky map, made once from its definition.

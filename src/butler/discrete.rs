@@ -1,12 +1,12 @@
 //! Makes a sky map of one tract that covers the images of a repository.
 
 use super::columns::{binaries, ints, texts};
-use super::{Butler, ButlerError};
+use super::{Butler, ButlerError, region};
 use crate::dataset::codec;
 use crate::dimension::Expression;
 use crate::registry::Query;
-use crate::skymap::{DiscreteConfig, SkyMap, SkyMapConfig, TractBuilderConfig};
-use crate::sphere::{ConvexPolygon, UnitVector};
+use crate::skymap::{Layout, Projection, SkyMap, SkyMapConfig, TractBuilder};
+use crate::sphere::UnitVector;
 use crate::wcs::Wcs;
 
 /// Which images a discrete sky map is to cover, and how fine it is.
@@ -52,7 +52,7 @@ impl Butler {
         for (row, key) in keys.enumerate().filter(|(_, key)| wanted.contains(key)) {
             let damaged = |what, cause: String| ButlerError::DamagedRecord { what, data_id: format!("{key:?}"), cause };
             if !arrow::array::Array::is_null(regions, row) {
-                let region = ConvexPolygon::decode(regions.value(row)).map_err(|e| damaged("region", e.to_string()))?;
+                let region = region::decode(regions.value(row), || format!("{key:?}"))?;
                 corners.extend(region.vertices());
             }
             if !arrow::array::Array::is_null(wcs, row) {
@@ -81,14 +81,20 @@ impl Butler {
         scales.sort_by(f64::total_cmp);
         let scale = options.pixel_scale.or_else(|| scales.get(scales.len() / 2).copied()).ok_or_else(nothing)?;
         let centre = centre.to_lon_lat();
-        Ok(SkyMap::new(SkyMapConfig::discrete(
-            DiscreteConfig {
-                ra_list: vec![centre.lon_deg()],
-                dec_list: vec![centre.lat_deg()],
-                radius_list: vec![radius.to_degrees()],
+        Ok(SkyMap::new(SkyMapConfig {
+            layout: Layout::Discrete {
+                ra_deg: vec![centre.lon_deg()],
+                dec_deg: vec![centre.lat_deg()],
+                radius_deg: vec![radius.to_degrees()],
             },
-            TractBuilderConfig::legacy([options.patch_size; 2], options.patch_border),
-            scale,
-        ))?)
+            tract_overlap_deg: 0.0,
+            pixel_scale_arcsec: scale,
+            projection: Projection::Tan,
+            rotation_deg: 0.0,
+            tract_builder: TractBuilder::Legacy {
+                patch_inner_dimensions: [options.patch_size; 2],
+                patch_border: options.patch_border,
+            },
+        })?)
     }
 }

@@ -12,8 +12,8 @@ use super::observation::{Measured, measure};
 use super::records::{Value, record_batch};
 use super::{Butler, ButlerError};
 use crate::camera::{Cameras, ObservationInfo};
-use crate::dataset::{DatasetRef, DatasetType, Format, PathTemplate, codec};
-use crate::datastore::{Dataset, Transfer};
+use crate::dataset::{DatasetRef, DatasetType, FileRecord, FitsLayout, Format, PathTemplate, codec};
+use crate::datastore::{Dataset, StorageOptions, Transfer};
 use crate::registry::{NewDataset, Query};
 
 /// Files that are prepared together: enough for all cores, few enough for the memory.
@@ -229,15 +229,38 @@ impl Butler {
     fn keep(&self, arrival: Arrival, options: &IngestOptions, template: &PathTemplate) -> Result<Stored, ButlerError> {
         let Arrival { path, mut info, dataset } = arrival;
         let (exposure, measured) = measure(&path, &mut info)?;
-        let format = Format::FitsExposure(Box::new(info.layout.clone()));
         let file = match options.storage {
             Storage::Hdf5 => {
-                self.datastore().put(&template.path(&dataset)?, &Dataset::from(exposure))?
+                let whole = Dataset::from(exposure);
+                self.datastore().put(&template.path(&dataset)?, &whole, &StorageOptions::default())?
             }
-            Storage::Fits if options.transfer == Transfer::Direct => self.datastore().ingest_direct(&path, format)?,
-            Storage::Fits => self.datastore().ingest(&path, &template.path(&dataset)?, options.transfer, format)?,
+            Storage::Fits => self.transfer(&path, &template.path(&dataset)?, options.transfer, &info.layout)?,
         };
         Ok(Stored { path, info, measured, dataset: NewDataset { dataset, file } })
+    }
+
+    /// Brings a FITS file in, and the files beside it that hold its mask and variance. They keep their names, for the layout
+    /// knows them by these.
+    fn transfer(
+        &self,
+        source: &Path,
+        path: &str,
+        mode: Transfer,
+        layout: &FitsLayout,
+    ) -> Result<FileRecord, ButlerError> {
+        let format = Format::FitsExposure(Box::new(layout.clone()));
+        // The template names an HDF5 file.
+        let name = source.file_name().map(|n| n.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+        let ending = name.split_once(".fits").map_or(".fits", |(_, tail)| if tail == ".fz" { ".fits.fz" } else { ".fits" });
+        let path = format!("{}{ending}", path.strip_suffix(".h5").unwrap_or(path));
+        if mode != Transfer::Direct {
+            let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+            for sibling in layout.siblings() {
+                let target = format!("{folder}/{sibling}");
+                self.datastore().ingest(&source.with_file_name(sibling), &target, mode, Format::Json, false)?;
+            }
+        }
+        Ok(self.datastore().ingest(source, &path, mode, format, true)?)
     }
 
     /// Enters what is in place, all in one go; when the registry refuses, one by one, so that one bad exposure does not

@@ -17,6 +17,7 @@ mod ingest;
 mod observation;
 mod overlaps;
 mod records;
+mod region;
 mod sky_maps;
 mod storage;
 mod verify;

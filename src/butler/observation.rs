@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::ButlerError;
+use super::{ButlerError, region};
 use crate::camera::ObservationInfo;
 use crate::dataset::Exposure;
 use crate::datastore::{FitsFile, read_fits_exposure};
@@ -46,5 +46,5 @@ pub(super) fn measure(path: &Path, info: &mut ObservationInfo) -> Result<(Exposu
     let region = ConvexPolygon::new(&boundary)
         .map_err(|e| refuse(format!("the WCS puts the image on no region of the sky ({e}): check its keywords")))?;
     let mean_variance = (count > 0).then(|| sum / count as f64);
-    Ok((exposure, Measured { region: region.encode(), mean_variance }))
+    Ok((exposure, Measured { region: region::encode(&region), mean_variance }))
 }

@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
 
 use super::columns::{binaries, ids, ints, texts};
-use super::{Butler, ButlerError};
+use super::{Butler, ButlerError, region};
 use crate::dimension::{Expression, Operand};
 use crate::registry::Query;
 use crate::sphere::ConvexPolygon;
@@ -95,15 +95,9 @@ impl Butler {
         for (row, bytes) in binaries(&detectors, "region")?.iter().enumerate() {
             // An image without a region (an ingest that was told so) touches nothing.
             let Some(bytes) = bytes else { continue };
-            let region = ConvexPolygon::decode(bytes).map_err(|e| ButlerError::DamagedRecord {
-                what: "region",
-                data_id: format!(
-                    "{{instrument: {}, visit: {}, detector: {}}}",
-                    instrument.value(row),
-                    visit.value(row),
-                    detector.value(row)
-                ),
-                cause: e.to_string(),
+            let region = region::decode(bytes, || {
+                let (i, v, d) = (instrument.value(row), visit.value(row), detector.value(row));
+                format!("{{instrument: {i}, visit: {v}, detector: {d}}}")
             })?;
             regions.insert((instrument.value(row), visit.value(row), detector.value(row)), region);
         }

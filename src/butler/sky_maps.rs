@@ -4,7 +4,7 @@ use arrow::record_batch::RecordBatch;
 
 use super::columns::texts;
 use super::records::{Value, record_batch};
-use super::{Butler, ButlerError};
+use super::{Butler, ButlerError, region};
 use crate::dimension::Universe;
 use crate::registry::Query;
 
@@ -36,11 +36,11 @@ impl Butler {
 
     fn tract_records(&self, name: &str) -> Result<RecordBatch, ButlerError> {
         let map = self.sky_map(name)?;
-        let tracts = (0..map.len() as u32).map(|id| map.tract(id)).collect::<Result<Vec<_>, _>>()?;
+        let tracts = map.tracts().collect::<Result<Vec<_>, _>>()?;
         record_batch("tract", tracts.len(), |row, column| match column {
             "skymap" => Value::from(name),
             "tract" => Value::from(row as i64),
-            "region" => Value::Bytes(tracts[row].outer_polygon().encode()),
+            "region" => Value::Bytes(region::encode(tracts[row].outer_polygon())),
             _ => Value::Null,
         })
     }
@@ -48,9 +48,10 @@ impl Butler {
     fn patch_records(&self, name: &str, query: &Query) -> Result<RecordBatch, ButlerError> {
         let map = self.sky_map(name)?;
         let (mut tracts, mut patches) = (Vec::new(), Vec::new());
-        for id in wanted_tracts(query, map.len() as u32) {
+        for id in wanted_tracts(query, map.len()) {
             let tract = map.tract(id)?;
-            for patch in 0..tract.len() {
+            let (nx, ny) = tract.num_patches();
+            for patch in 0..nx * ny {
                 tracts.push(id);
                 patches.push(tract.patch(patch)?);
             }
@@ -63,10 +64,10 @@ impl Butler {
         record_batch("patch", patches.len(), |row, column| match column {
             "skymap" => Value::from(name),
             "tract" => Value::from(i64::from(tracts[row])),
-            "patch" => Value::from(i64::from(patches[row].id)),
-            "cell_x" => Value::from(i64::from(patches[row].index.0)),
-            "cell_y" => Value::from(i64::from(patches[row].index.1)),
-            "region" => Value::Bytes(patches[row].outer_polygon().encode()),
+            "patch" => Value::from(i64::from(patches[row].id())),
+            "cell_x" => Value::from(i64::from(patches[row].index().0)),
+            "cell_y" => Value::from(i64::from(patches[row].index().1)),
+            "region" => Value::Bytes(region::encode(patches[row].outer_polygon())),
             _ => Value::Null,
         })
     }

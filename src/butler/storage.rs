@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::{Butler, ButlerError};
 use crate::dataset::{DatasetRef, DatasetType, FileRecord, PathTemplate};
-use crate::datastore::{Dataset, Datastore};
+use crate::datastore::{Dataset, Datastore, StorageOptions};
 use crate::dimension::{DataId, Universe};
 use crate::registry::NewDataset;
 use crate::wcs::PixelBox;
@@ -124,6 +124,6 @@ pub fn store(
         data_id: data_id.subset(group.required().iter().copied()),
         run: run.into(),
     };
-    let file = datastore.put(&template.path(&dataset_ref)?, dataset)?;
+    let file = datastore.put(&template.path(&dataset_ref)?, dataset, &StorageOptions::default())?;
     Ok(NewDataset { dataset: dataset_ref, file })
 }

@@ -1,12 +1,12 @@
 //! [`VerifyReport`]: does every row have its bytes, and every file its row?
 
-use std::collections::HashSet;
-use std::path::PathBuf;
+use std::fs;
 
 use arrow::array::Array;
 
 use super::columns::ids;
 use super::{Butler, ButlerError};
+use crate::dataset::{CollectionType, FileRecord, Format};
 use crate::registry::Query;
 use uuid::Uuid;
 
@@ -30,8 +30,8 @@ pub struct VerifyReport {
     pub bytes: u64,
     /// Rows whose bytes are absent, cut short or changed.
     pub damaged: Vec<Damage>,
-    /// Files in the repository that no row names: what a crash between bytes and row leaves.
-    pub orphans: Vec<PathBuf>,
+    /// Files of runs that no row names, by their path in the repository: what a crash between bytes and row leaves.
+    pub orphans: Vec<String>,
     /// Orphans that were removed.
     pub swept: usize,
 }
@@ -53,7 +53,7 @@ impl Butler {
     /// [`ButlerError::Registry`], [`ButlerError::Datastore`] when the folder cannot be listed.
     pub fn verify(&self, repair: bool, mut progress: impl FnMut(usize, usize)) -> Result<VerifyReport, ButlerError> {
         let mut report = VerifyReport::default();
-        let mut known: HashSet<String> = HashSet::new();
+        let mut known: Vec<FileRecord> = Vec::new();
         let types = self.reader().dataset_types()?;
         let mut all = Vec::new();
         for dataset_type in &types {
@@ -78,18 +78,36 @@ impl Butler {
                         report.damaged.push(Damage { dataset, path: file.path.clone(), problem: error.to_string() });
                     }
                 }
-                known.insert(file.path);
+                known.push(file);
             }
             report.datasets += chunk.len();
             progress((done * 256 + chunk.len()).min(all.len()), all.len());
         }
-        report.orphans = self.datastore().orphans(&known)?;
+        let beside: Vec<FileRecord> = known.iter().flat_map(siblings).collect();
+        for collection in self.reader().collections()? {
+            if collection.collection_type == CollectionType::Run {
+                let orphans = self.datastore().orphans(&collection.name, known.iter().chain(&beside))?;
+                report.orphans.extend(orphans.into_iter().map(|orphan| orphan.path));
+            }
+        }
+        // The folder of a run may lie in that of another.
+        report.orphans.sort();
+        report.orphans.dedup();
         if repair {
             for orphan in &report.orphans {
-                self.datastore().remove_path(orphan)?;
+                let path = self.root().join(orphan);
+                fs::remove_file(&path).map_err(|source| ButlerError::Io { doing: "remove", path, source })?;
                 report.swept += 1;
             }
         }
         Ok(report)
     }
+}
+
+/// Records, by name alone, of the files that lie beside a FITS exposure and belong to it.
+fn siblings(record: &FileRecord) -> Vec<FileRecord> {
+    let Format::FitsExposure(layout) = &record.format else { return Vec::new() };
+    let folder = record.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let named = |name: &str| FileRecord { path: format!("{folder}/{name}"), ..record.clone() };
+    layout.siblings().into_iter().map(named).collect()
 }

@@ -23,6 +23,9 @@ pub(crate) enum CliError {
     /// The work was done in part, or a check did not hold; what failed was told already.
     #[error("{0}")]
     Failed(String),
+    /// Another rank tells why.
+    #[error("")]
+    Silent,
     /// Standard output cannot be written.
     #[error("cannot write to standard output: {0}")]
     Output(io::Error),
@@ -58,6 +61,9 @@ pub(crate) enum CliError {
 impl CliError {
     /// Tells the person: what, then each cause that the text does not name already.
     pub(crate) fn report(&self) {
+        if matches!(self, Self::Silent) {
+            return;
+        }
         let mut told = self.to_string();
         eprintln!("error: {told}");
         let mut cause = self.source();

@@ -6,8 +6,8 @@ use clap::Args;
 
 use super::CliError;
 use crate::butler::Butler;
-use crate::camera::Instrument;
-use crate::dataset::{PathTemplate, StorageClass};
+use crate::camera::{Cameras, Instrument};
+use crate::dataset::StorageClass;
 
 /// Register an instrument: its detectors, its filters and their bands.
 #[derive(Debug, Args)]
@@ -28,9 +28,9 @@ impl RegisterInstrument {
         let inserted = butler.register_instrument(&instrument)?;
         eprintln!(
             "instrument {}: {} detectors, {} filters ({} records new, {} there already)",
-            instrument.name(),
-            instrument.detectors().len(),
-            instrument.filters().len(),
+            instrument.name,
+            instrument.detectors.len(),
+            instrument.filters.len(),
             inserted.new,
             inserted.existing
         );
@@ -39,16 +39,17 @@ impl RegisterInstrument {
 }
 
 /// An instrument by its name, or from a TOML file.
-pub(crate) fn instrument(name: &str) -> Result<Instrument, CliError> {
-    if std::path::Path::new(name).extension().is_some_and(|e| e == "toml") {
-        let text = std::fs::read_to_string(name).map_err(|source| CliError::File {
-            doing: "read",
-            path: name.to_owned(),
-            source,
-        })?;
-        return Ok(Instrument::from_toml(&text)?);
+fn instrument(name: &str) -> Result<Instrument, CliError> {
+    let mut cameras = Cameras::built_in()?;
+    if std::path::Path::new(name).extension().is_none_or(|e| e != "toml") {
+        return Ok(cameras.instrument(name)?.clone());
     }
-    Ok(Instrument::builtin(name)?.clone())
+    let text = std::fs::read_to_string(name)
+        .map_err(|source| CliError::File { doing: "read", path: name.to_owned(), source })?;
+    cameras.add_toml(name, &text)?;
+    // The newest definition comes first.
+    let first = cameras.instruments().first().cloned();
+    first.ok_or_else(|| CliError::Usage(format!("{name} describes no instrument")))
 }
 
 /// Register a dataset type: a name, the dimensions that name one dataset of it, and what it is in memory.
@@ -71,18 +72,14 @@ pub(crate) struct RegisterDatasetType {
 
 impl RegisterDatasetType {
     pub(crate) fn run(&self) -> Result<(), CliError> {
-        let class = StorageClass::from_name(&self.storage_class).ok_or_else(|| {
+        let class = StorageClass::ALL.into_iter().find(|c| c.name().eq_ignore_ascii_case(&self.storage_class)).ok_or_else(|| {
             let known = StorageClass::ALL.map(StorageClass::name).join(", ");
             CliError::Usage(format!("no storage class `{}`; there are {known}", self.storage_class))
         })?;
         let butler = Butler::open(&self.repository)?;
         let dimensions: Vec<&str> = self.dimensions.iter().map(String::as_str).collect();
         let dataset_type = butler.dataset_type_of(&self.name, &dimensions, class)?;
-        let template = match &self.template {
-            Some(text) => Some(PathTemplate::parse(text, &dataset_type).map_err(crate::butler::ButlerError::from)?),
-            None => None,
-        };
-        let new = butler.register_dataset_type(&dataset_type, template.as_ref())?;
+        let new = butler.register_dataset_type(&dataset_type, self.template.as_deref())?;
         eprintln!(
             "dataset type {} ({}; {}) {}",
             dataset_type.name,

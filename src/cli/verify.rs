@@ -32,7 +32,7 @@ impl Verify {
             println!("damaged: {} ({}): {}", damage.dataset, damage.path, damage.problem);
         }
         for orphan in &report.orphans {
-            println!("{}: {}", if self.repair { "removed orphan" } else { "orphan" }, orphan.display());
+            println!("{}: {}", if self.repair { "removed orphan" } else { "orphan" }, orphan);
         }
         eprintln!(
             "{} datasets, {:.1} MB read: {} damaged, {} orphan files{}",

@@ -91,4 +91,24 @@ pub enum CoaddError {
         /// The cause.
         source: std::io::Error,
     },
+    /// An input is no exposure.
+    #[error("{path} holds {found}, not an exposure: coadds are made of exposures")]
+    NotAnExposure {
+        /// Its file.
+        path: String,
+        /// What it is.
+        found: &'static str,
+    },
+    /// An input cannot be read.
+    #[error(transparent)]
+    Datastore(#[from] crate::datastore::DatastoreError),
+    /// The patch is not in the sky map.
+    #[error(transparent)]
+    SkyMap(#[from] crate::skymap::SkyMapError),
+    /// Positions cannot be mapped.
+    #[error(transparent)]
+    Wcs(#[from] crate::wcs::WcsError),
+    /// The table of inputs cannot be made.
+    #[error(transparent)]
+    Arrow(#[from] arrow::error::ArrowError),
 }

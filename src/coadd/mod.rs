@@ -9,24 +9,33 @@
 //! patch (`skymap`, `ranks`).
 
 mod combine;
+mod config;
 mod error;
+mod inputs;
 mod kernel;
 mod photometry;
 mod planes;
 mod preview;
+mod quantum;
 mod source;
 mod stack;
+mod star_check;
 mod statistics;
 mod strip;
+mod task;
 mod warp;
 
+pub use config::CoaddConfig;
 pub use error::CoaddError;
 pub use kernel::Kernel;
 pub use photometry::{ApertureFlux, Centroid, aperture_flux, gaussian_encircled_fraction, windowed_centroid};
 pub use planes::{CoaddPlanes, InputPlanes};
 pub use preview::{AsinhStretch, RgbImage, asinh_rgb};
+pub use quantum::{CoaddInput, CoaddQuantum, PatchName, fingerprint};
 pub use source::{InputPixels, WarpInput, WarpScratch};
 pub use stack::{Stack, StackedStrip, Statistic};
+pub use star_check::{KnownStar, StarAperture, StarCheck};
 pub use statistics::{ClippedMean, ClippedMeanOptions, clipped_mean};
 pub use strip::Strip;
+pub use task::{CoaddSummary, CoaddTask};
 pub use warp::{PixelMapping, WarpCounts};

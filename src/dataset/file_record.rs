@@ -47,6 +47,27 @@ pub struct FitsLayout {
     pub low: Option<f64>,
 }
 
+impl FitsLayout {
+    /// The files beside the dataset's own that the layout needs, each once.
+    pub fn siblings(&self) -> Vec<&str> {
+        let mut siblings: Vec<&str> = [
+            Some(&self.image),
+            self.mask.as_ref().map(|mask| &mask.plane),
+            match &self.variance {
+                FitsVariance::Plane(plane) | FitsVariance::Inverse(plane) => Some(plane),
+                FitsVariance::SkyAndGain { .. } => None,
+            },
+        ]
+        .into_iter()
+        .flatten()
+        .filter_map(|plane| plane.file.as_deref())
+        .collect();
+        siblings.sort_unstable();
+        siblings.dedup();
+        siblings
+    }
+}
+
 /// An image extension of a FITS file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FitsPlane {

@@ -8,6 +8,7 @@
 //! What a quantum is stays with the caller: here it is a number with a cost. Nothing here opens a registry or a
 //! dataset. `mpi.rs` is the only file that names the MPI crate.
 
+mod build;
 mod communicator;
 mod compute;
 mod coordinator;
@@ -26,6 +27,7 @@ mod world;
 
 #[cfg(feature = "mpi")]
 pub use self::mpi::MpiCommunicator;
+pub use build::{BuildError, BuildOptions, BuildRecord, BuildReport, PatchReport, build_coadds};
 pub use communicator::{Communicator, MESSAGE_LIMIT, Message, SerialCommunicator, broadcast_result};
 pub use dealer::{Counts, Deal, DealError, Dealer};
 pub use error::RanksError;
