@@ -1,5 +1,7 @@
 //! What every registry must do, whatever database is behind it.
 
+#![expect(clippy::unwrap_used, reason = "the cases are tests, called by a macro")]
+
 mod registry_cases;
 
 macro_rules! contract {

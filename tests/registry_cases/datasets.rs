@@ -163,7 +163,7 @@ pub(crate) fn datasets_need_what_they_refer_to(registry: &Registry) {
     assert!(matches!(refused, Err(RegistryError::Dimension(DimensionError::UnexpectedValue { .. }))));
     for path in ["", "../../etc/passwd", "a\0b", "a/../../b"] {
         let mut bad = exposure(1, 101, 1, "runs/a");
-        bad.file.path = path.to_owned();
+        path.clone_into(&mut bad.file.path);
         assert!(matches!(registry.insert_datasets(&[bad]), Err(RegistryError::Invalid { .. })), "{path:?}");
     }
     assert_eq!(registry.insert_datasets(&[patch(1, 99, 80, "r", "runs/a")]).unwrap().new, 1);
