@@ -14,7 +14,14 @@ pub(super) struct DatasetTypeRow {
     pub(super) dataset_type: DatasetType,
     pub(super) group: DimensionGroup,
     pub(super) table: String,
-    pub(super) template: PathTemplate,
+    template: String,
+}
+
+impl DatasetTypeRow {
+    /// Where the files go.
+    pub(super) fn template(&self) -> Result<PathTemplate, RegistryError> {
+        Ok(PathTemplate::parse(&self.template, &self.dataset_type)?)
+    }
 }
 
 impl Registry {
@@ -66,13 +73,13 @@ impl Registry {
                 return Ok(true);
             }
             let row = find(database, name)?;
-            if row.dataset_type == wanted && row.template == template {
+            if row.dataset_type == wanted && row.template == template.as_str() {
                 return Ok(false);
             }
             Err(RegistryError::Conflict {
                 what: format!("dataset type `{name}`"),
                 existing: describe(&row.dataset_type, &row.template),
-                new: describe(&wanted, &template),
+                new: describe(&wanted, template.as_str()),
             })
         })
     }
@@ -82,13 +89,13 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::UnknownDatasetType`] with the nearest name.
     pub fn path_template(&self, dataset_type: &str) -> Result<PathTemplate, RegistryError> {
-        self.read(|database| Ok(find(database, dataset_type)?.template))
+        self.read(|database| find(database, dataset_type)?.template())
     }
 }
 
-fn describe(dataset_type: &DatasetType, template: &PathTemplate) -> String {
+fn describe(dataset_type: &DatasetType, template: &str) -> String {
     let dimensions = dataset_type.dimensions.join(", ");
-    format!("{} {{{dimensions}}} at `{}`", dataset_type.storage_class, template.as_str())
+    format!("{} {{{dimensions}}} at `{}`", dataset_type.storage_class, template)
 }
 
 /// The number of a dimension group, with its table of datasets made when it is new.
@@ -135,7 +142,7 @@ fn query(
         };
         rows.push(DatasetTypeRow {
             id: row.int(0)?,
-            template: PathTemplate::parse(row.text(3)?, &dataset_type)?,
+            template: row.text(3)?.to_owned(),
             dataset_type,
             group,
             table: schema::dataset_table(row.int(4)?),

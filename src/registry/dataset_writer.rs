@@ -10,7 +10,7 @@ use super::database::{Database, Value};
 use super::dataset_types::{self, DatasetTypeRow};
 use super::dimension_records::exists;
 use super::{Inserted, Registry, RegistryError, collections, schema};
-use crate::dataset::{CollectionType, DatasetRef, FileRecord, Format};
+use crate::dataset::{CollectionType, DatasetRef, FileRecord, Format, PathTemplate};
 use crate::dimension::{DataId, DimensionValue, Element};
 
 /// A dataset whose bytes are written, to be made known.
@@ -82,6 +82,7 @@ struct Writer<'a> {
 /// A dataset type with its statements.
 struct TypeWriter {
     row: DatasetTypeRow,
+    template: PathTemplate,
     insert: String,
     by_name: String,
     by_id: String,
@@ -128,6 +129,7 @@ impl Writer<'_> {
             seen: vec![DataId::new(); parents.len()],
             parents,
             sky_map: None,
+            template: row.template()?,
             row,
         };
         self.types.insert(name.clone(), writer);
@@ -190,7 +192,7 @@ impl Writer<'_> {
         check_path(dataset, file)?;
         kind.row.group.check_exact(&dataset.data_id)?;
         kind.check_records(*database, dataset)?;
-        let path = match kind.row.template.path(dataset) {
+        let path = match kind.template.path(dataset) {
             Ok(path) if path == file.path => Value::Null,
             // The template may want what the data ID has not: then the file is where it is.
             _ => Value::Text(&file.path),

@@ -13,7 +13,7 @@ use super::dataset_types::{self, DatasetTypeRow};
 use super::dimension_records::{limit, order_by};
 use super::relation::{Parameter, Relation};
 use super::{Query, Registry, RegistryError, RegistryReader, schema};
-use crate::dataset::{Collection, DatasetRef, DatasetType, FileRecord, Format};
+use crate::dataset::{Collection, DatasetRef, DatasetType, FileRecord, Format, PathTemplate};
 use crate::dimension::{ColumnType, DataId, DimensionValue, Scope, Universe};
 
 impl RegistryReader for Registry {
@@ -209,7 +209,8 @@ fn find_first_of(
 struct Lookup<'a> {
     database: &'a mut dyn Database,
     tables: Vec<(String, Vec<&'static str>)>,
-    types: HashMap<i64, DatasetTypeRow>,
+    /// Name and template of the dataset types by number.
+    types: HashMap<i64, (Arc<str>, PathTemplate)>,
     runs: HashMap<i64, Arc<str>>,
     formats: HashMap<i64, Format>,
 }
@@ -238,7 +239,10 @@ impl<'a> Lookup<'a> {
                 (format!("SELECT {} FROM {table} WHERE uuid = ?1", schema::quoted(&columns)), keys)
             })
             .collect();
-        let types = dataset_types::all(database)?.into_iter().map(|row| (row.id, row)).collect();
+        let types = dataset_types::all(database)?
+            .into_iter()
+            .map(|row| Ok((row.id, (row.dataset_type.name.clone(), row.template()?))))
+            .collect::<Result<_, RegistryError>>()?;
         Ok(Self { database, tables, types, runs: HashMap::new(), formats: HashMap::new() })
     }
 
@@ -256,13 +260,14 @@ impl<'a> Lookup<'a> {
         let Some(found) = found else { return Ok(None) };
         let run = self.run(found.run)?;
         let format = self.format(found.format)?;
-        let kind = self.types.get(&found.kind);
-        let kind =
-            kind.ok_or_else(|| RegistryError::damaged(format!("dataset {id} has a type that does not exist")))?;
-        let dataset = DatasetRef { id, dataset_type: kind.dataset_type.name.clone(), data_id: found.data_id, run };
+        let (kind, template) = self
+            .types
+            .get(&found.kind)
+            .ok_or_else(|| RegistryError::damaged(format!("dataset {id} has a type that does not exist")))?;
+        let dataset = DatasetRef { id, dataset_type: kind.clone(), data_id: found.data_id, run };
         let path = match found.path {
             Some(path) => path,
-            None => kind.template.path(&dataset)?,
+            None => template.path(&dataset)?,
         };
         let file = FileRecord { path, format, size: found.size, checksum: found.checksum };
         Ok(Some((dataset, file)))

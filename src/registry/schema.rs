@@ -126,7 +126,16 @@ pub(super) fn create_dataset_table(
         "format INTEGER NOT NULL REFERENCES file_format (id)".to_owned(),
         "path TEXT".to_owned(),
     ]);
-    let key = ["dataset_type", "run"].into_iter().chain(group.required().iter().copied()).collect::<Vec<_>>();
+    // Filters mostly name a visit or a tract, seldom the instrument or the sky map, of which there are few.
+    let mut dimensions = group.required().to_vec();
+    dimensions.sort_by_key(|name| match *name {
+        "visit" | "tract" => 0,
+        "detector" | "patch" => 1,
+        "day_obs" => 2,
+        "band" => 3,
+        _ => 4,
+    });
+    let key = ["dataset_type", "run"].into_iter().chain(dimensions).collect::<Vec<_>>();
     lines.push(format!("UNIQUE ({})", quoted(&key)));
     lines.extend(parents(group.required(), &[]).into_iter().map(foreign_key));
     database.execute_script(&format!("CREATE TABLE {} ({})", dataset_table(group_id), lines.join(", ")))
