@@ -164,9 +164,9 @@ struct Images {
 
 impl Images {
     /// The rows of `found` that have a region. A row's region is taken out of `regions`: data IDs are unique.
-    fn with_regions(
-        found: &RecordBatch,
-        regions: &mut HashMap<(&str, i64, i64), ConvexPolygon>,
+    fn with_regions<'a>(
+        found: &'a RecordBatch,
+        regions: &mut HashMap<(&'a str, i64, i64), ConvexPolygon>,
         datasets: bool,
     ) -> Result<Self, ButlerError> {
         let (instrument, visit, detector) =

@@ -56,10 +56,8 @@ pub(crate) fn ignore_closed_pipe(result: io::Result<()>) -> Result<(), CliError>
 
 fn table(batch: &RecordBatch) -> Result<Table, CliError> {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    if io::stdout().is_terminal() {
-        table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
-    }
+    table.load_style(if io::stdout().is_terminal() { presets::UTF8_HORIZONTAL_ONLY } else { presets::NOTHING });
+    table.set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(batch.schema().fields().iter().map(|f| f.name().clone()));
     let options = FormatOptions::default();
     let columns = batch

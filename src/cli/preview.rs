@@ -117,7 +117,7 @@ impl Picture<'_> {
             }
         }
         let planes: Vec<Array2<f32>> = canvases.into_iter().map(|(sum, weight)| sum / weight).collect();
-        let views: Vec<_> = planes.iter().map(Array2::view).collect();
+        let views: Vec<_> = planes.iter().map(|plane| plane.view()).collect();
         let middle = &views[views.len() / 2];
         let picture = asinh_rgb(&views, AsinhStretch::for_image(*middle), self.size)?;
         picture.write_png(path)?;

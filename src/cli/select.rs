@@ -5,7 +5,7 @@ use clap::Args;
 use super::CliError;
 use crate::butler::Butler;
 use crate::dataset::CollectionType;
-use crate::dimension::{DataId, Expression, Universe};
+use crate::dimension::{ColumnType, DataId, DimensionValue, Expression, Universe};
 use crate::registry::{OrderBy, Query};
 
 /// `--where`, `--id`.
@@ -80,8 +80,15 @@ pub(crate) fn data_id(words: &[String]) -> Result<DataId, CliError> {
         let Some((name, value)) = word.split_once('=') else {
             return Err(CliError::Usage(format!("`{word}` is not of the form dimension=value, such as visit=1228")));
         };
-        let value = Universe::builtin().parse_value(name, value)?;
-        id.set(Universe::builtin().canonical_name(name), value);
+        let (dimension, kind) = Universe::builtin().dimension(name)?;
+        let value = match (kind, value.parse::<i64>()) {
+            (ColumnType::Int, Ok(number)) => DimensionValue::Int(number),
+            (ColumnType::Int, Err(_)) => {
+                return Err(CliError::Usage(format!("`{word}`: {} is a whole number", dimension.name)));
+            }
+            _ => DimensionValue::from(value),
+        };
+        id.set(dimension.name, value);
     }
     Ok(id)
 }

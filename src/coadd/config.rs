@@ -20,6 +20,16 @@ pub struct CoaddConfig {
     pub mapping_tolerance_px: f64,
 }
 
+impl std::fmt::Display for Statistic {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::WeightedMean => f.write_str("weighted mean"),
+            Self::ClippedMean { sigma, rounds, .. } => write!(f, "clipped mean, {sigma} sigma, {rounds} rounds"),
+            Self::Median => f.write_str("median"),
+        }
+    }
+}
+
 impl Default for CoaddConfig {
     fn default() -> Self {
         Self {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -14,7 +15,7 @@ use crate::dataset::{CollectionType, DatasetRef, FileRecord, Format, PathTemplat
 use crate::dimension::{DataId, DimensionValue, Element};
 
 /// A dataset whose bytes are written, to be made known.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct NewDataset {
     /// Its identity, type, name and run.
     pub dataset: DatasetRef,

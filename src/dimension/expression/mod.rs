@@ -6,6 +6,7 @@ mod ids;
 mod parse;
 mod scope;
 mod token;
+mod values;
 
 pub use error::ExpressionError;
 pub use scope::{ResolvedColumn, Scope};
