@@ -1,6 +1,7 @@
 //! Bunter: a data butler for survey astronomy on batch clusters.
 
 pub mod dataset;
+pub mod datastore;
 pub mod dimension;
 pub mod sphere;
 pub mod wcs;
