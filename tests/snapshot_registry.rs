@@ -1,4 +1,5 @@
-//! A snapshot of a registry answers as the registry does: compared with a slow reader that looks at one row at a time.
+//! A snapshot of a registry answers as the registry does: compared with a slow reader that looks at one row at a time, and with SQL.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::type_complexity, reason = "helpers of tests fail by panicking")]
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -8,8 +9,8 @@ use arrow::array::{ArrayRef, BinaryArray, FixedSizeBinaryArray, Float64Array, In
 use arrow::datatypes::{DataType, Field, Schema};
 use bunter::{
     Collection, CollectionType, ColumnType, Comparison, DataId, DatasetRef, DatasetType, DimensionValue, Expression,
-    FileRecord, Format, InItem, Literal, Operand, OrderBy, Query, RegistryError, RegistryReader, Scope, Selection,
-    Snapshot, StorageClass, Universe,
+    FileRecord, Format, InItem, Literal, NewDataset, Operand, OrderBy, Query, Registry, RegistryError, RegistryReader,
+    Scope, Selection, Snapshot, StorageClass, Universe,
 };
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -343,8 +344,8 @@ impl RegistryReader for Plain {
         collections: &[&str],
     ) -> Result<Option<DatasetRef>, RegistryError> {
         let group = Universe::builtin().group(self.dataset_type(dataset_type)?.dimensions.iter().map(|d| &**d))?;
-        let path = self.path(collections, false)?;
         group.check_at_least(data_id)?;
+        let path = self.path(collections, false)?;
         for collection in &path {
             let mut found = self.datasets.iter().filter(|(_, kind, values, run, tags)| {
                 *kind == dataset_type
@@ -705,6 +706,48 @@ fn a_snapshot_answers_as_the_registry_does() {
         let snapshot = Snapshot::from_bytes(bytes).unwrap();
         snapshot.verify().unwrap();
         let answered = same_answers(&plain, &snapshot.registry().unwrap(), dice, 250);
+        assert!(answered > 300, "only {answered} questions were answered");
+    }
+}
+
+/// The same in an SQL registry, which knows no TAGGED and CALIBRATION collections.
+fn in_sqlite(plain: &mut Plain) -> Registry {
+    plain.collections.retain(|c| !matches!(c.collection_type, CollectionType::Tagged | CollectionType::Calibration));
+    plain.collections.iter_mut().for_each(|c| c.children.retain(|child| **child != *"best"));
+    plain.datasets.iter_mut().for_each(|d| d.4.clear());
+    let registry = Registry::in_memory().unwrap();
+    for element in ["instrument", "physical_filter", "detector", "visit", "visit_detector", "skymap"] {
+        registry.insert_dimension_records(element, &plain.dimension_records(element, &Query::all()).unwrap()).unwrap();
+    }
+    for dataset_type in &plain.types {
+        registry.register_dataset_type(dataset_type, None).unwrap();
+    }
+    for run in ["runs/a", "runs/b", "runs/c"] {
+        registry.register_run(run).unwrap();
+    }
+    for chain in ["inner", "all"] {
+        let found = plain.collections.iter().find(|c| *c.name == *chain).unwrap();
+        registry.set_collection_chain(chain, &found.children.iter().map(|c| &**c).collect::<Vec<_>>()).unwrap();
+    }
+    for (id, ..) in &plain.datasets {
+        let file = FileRecord { path: format!("{id}.é"), format: Format::Hdf5, size: u64::MAX, checksum: 1 };
+        let file = plain.files.entry(*id).or_insert(file).clone();
+        let dataset = plain.dataset(*id).unwrap().unwrap();
+        registry.insert_datasets(&[NewDataset { dataset, file }]).unwrap();
+    }
+    registry
+}
+
+#[test]
+fn registry_snapshot_and_definition_agree() {
+    for seed in 20..23 {
+        let dice = &mut Dice(ChaCha8Rng::seed_from_u64(seed));
+        let mut plain = registry(dice);
+        let sqlite = in_sqlite(&mut plain);
+        let bytes = Snapshot::build(&sqlite, &everything()).unwrap().to_bytes().unwrap();
+        assert!(bytes == Snapshot::build(&plain, &everything()).unwrap().to_bytes().unwrap(), "seed {seed}");
+        let view = Snapshot::from_bytes(bytes).unwrap().registry().unwrap();
+        let answered = same_answers(&sqlite, &view, dice, 250);
         assert!(answered > 300, "only {answered} questions were answered");
     }
 }

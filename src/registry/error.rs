@@ -1,8 +1,7 @@
 //! [`RegistryError`]: why the registry cannot answer or write.
 
-use std::path::PathBuf;
-
-use crate::dataset::CollectionNameError;
+use super::database::Value;
+use crate::dataset::{CollectionNameError, TemplateError};
 use crate::dimension::{DimensionError, did_you_mean};
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
@@ -58,8 +57,108 @@ pub enum RegistryError {
         /// The pattern.
         pattern: String,
     },
+    /// Something is there already, and differs from what should be written.
+    #[error("{what} exists already and differs: it has {existing}, not {new}")]
+    Conflict {
+        /// What it is.
+        what: String,
+        /// What is there.
+        existing: String,
+        /// What should be written.
+        new: String,
+    },
+    /// Something that must be there first is not.
+    #[error("{what} needs {missing}, which does not exist: {hint}")]
+    Missing {
+        /// What should be written.
+        what: String,
+        /// What it refers to.
+        missing: String,
+        /// How to bring that about.
+        hint: &'static str,
+    },
+    /// Something that cannot be written.
+    #[error("{what} cannot be written: {reason}")]
+    Invalid {
+        /// What it is.
+        what: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A collection is of another type than the operation wants.
+    #[error("collection `{name}` is {found}, not {wanted}")]
+    CollectionType {
+        /// The collection.
+        name: String,
+        /// The type it has.
+        found: crate::dataset::CollectionType,
+        /// The type it should have.
+        wanted: crate::dataset::CollectionType,
+    },
+    /// A CHAINED collection would contain itself.
+    #[error("collection `{name}` would contain itself: {path}")]
+    CollectionCycle {
+        /// The collection.
+        name: String,
+        /// The way from the collection back to it.
+        path: String,
+    },
+    /// A path template that does not fit.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// The answer would be larger than an Arrow column can be.
+    #[error(
+        "column `{column}` of the answer would be larger than 2 GiB: ask for fewer rows, by `--where` or `--limit`"
+    )]
+    AnswerTooLarge {
+        /// The column.
+        column: String,
+    },
+    /// Another writer did not finish in time.
+    #[error(
+        "waited {waited_s:.0} s for the write lock of registry {location}, {holder}: wait for it to finish, or end it \
+         (what it wrote so far is undone)"
+    )]
+    Busy {
+        /// The registry.
+        location: String,
+        /// How long was waited, seconds.
+        waited_s: f64,
+        /// Who holds the lock.
+        holder: String,
+    },
+    /// The registry cannot be written to.
+    #[error("registry {location} is read-only, or its folder is: nothing was written")]
+    ReadOnly {
+        /// The registry.
+        location: String,
+    },
+    /// No room to write.
+    #[error("the disk of registry {location} is full: nothing was written; make room and repeat")]
+    DiskFull {
+        /// The registry.
+        location: String,
+    },
+    /// The registry exists already.
+    #[error("{location} exists already: open it, or choose another place")]
+    AlreadyExists {
+        /// The file.
+        location: String,
+    },
+    /// The registry was written by another version of the program.
+    #[error("registry {location} has schema version {found}, this program reads version {supported}: {hint}")]
+    SchemaVersion {
+        /// The registry.
+        location: String,
+        /// The version of the file.
+        found: i64,
+        /// The version of this program.
+        supported: i64,
+        /// What to do.
+        hint: &'static str,
+    },
     /// The store itself failed.
-    #[error("{doing}")]
+    #[error("{doing}: {source}")]
     Store {
         /// What was being done, and where.
         doing: String,
@@ -68,11 +167,33 @@ pub enum RegistryError {
         source: Source,
     },
     /// The store is damaged, or was not written by this program.
-    #[error("{path}: {what}", path = path.display())]
+    #[error("registry {location} cannot be read: {what}")]
     Damaged {
-        /// The file.
-        path: PathBuf,
+        /// The file or database.
+        location: String,
         /// What is wrong with it.
         what: String,
     },
+}
+
+impl RegistryError {
+    /// A stored value that is not of its type. The place is filled in by [`RegistryError::at`].
+    pub(super) fn unexpected(wanted: &str, found: Value<'_>) -> Self {
+        Self::damaged(format!("{} stands where {wanted} should be", found.shown()))
+    }
+
+    /// A damaged store, whose place is filled in by [`RegistryError::at`].
+    pub(super) fn damaged(what: impl Into<String>) -> Self {
+        Self::Damaged { location: String::new(), what: what.into() }
+    }
+
+    /// Fills in where the damage is.
+    pub(super) fn at(self, location: &str) -> Self {
+        match self {
+            Self::Damaged { location: place, what } if place.is_empty() => {
+                Self::Damaged { location: location.to_owned(), what }
+            }
+            other => other,
+        }
+    }
 }

@@ -265,8 +265,8 @@ impl RegistryReader for RegistryView {
         collections: &[&str],
     ) -> Result<Option<DatasetRef>, RegistryError> {
         let entry = self.entry(dataset_type)?;
-        let path = search_path::expand(&self.collections, collections, false)?;
         entry.group.check_at_least(data_id)?;
+        let path = search_path::expand(&self.collections, collections, false)?;
         let table = self.table(entry)?;
         let mut codes = [0; 16];
         let mut used = 0;

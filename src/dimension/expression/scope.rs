@@ -150,7 +150,12 @@ impl Scope {
                 let left = self.operand_type(operand)?;
                 items.iter().try_for_each(|item| match item {
                     InItem::Value(value) => comparable(left, literal_type(value)),
-                    InItem::Range { .. } => comparable(left, ColumnType::Int),
+                    InItem::Range { .. } if left == ColumnType::Int => Ok(()),
+                    InItem::Range { .. } => Err(DimensionError::Incomparable {
+                        left: left.name(),
+                        right: "a range of integers",
+                        expression: expression.to_string().chars().take(120).collect(),
+                    }),
                 })
             }
             Expression::Glob(operand, _) => comparable(self.operand_type(operand)?, ColumnType::Text),
@@ -199,6 +204,7 @@ mod tests {
             ("tract = 5", "`tract` does not concern things: it can be filtered by `instrument`"),
             ("visit = '5'", "cannot compare an integer with a text"),
             ("band IN ('r', 5)", "cannot compare a text with an integer"),
+            ("airmass IN (1..2)", "cannot compare a number with a range of integers"),
             ("visit GLOB '5*'", "cannot compare an integer with a text"),
             ("visit_detector.region = 'x'", "cannot compare bytes"),
             ("visit_detector = 5", "unknown dimension `visit_detector`"),

@@ -1,0 +1,181 @@
+//! [`Registry`]: opening, and transactions.
+
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::database::{Access, Database};
+use super::sqlite::Sqlite;
+use super::{RegistryError, schema};
+
+/// What exists: dimension records, collections, dataset types, datasets and where their bytes are, quanta.
+///
+/// One connection to an SQL database. Every method that writes is one transaction: when it returns `Ok` all is durable, when
+/// it returns an error, or the process is killed, nothing is. Writers of several processes wait for each other
+/// ([`Registry::set_busy_timeout`]); readers wait for nobody. Everything may be called from several threads, one at a time.
+///
+/// Writing what is there already is fine and counted ([`Inserted::existing`]); writing something else under the same name is
+/// [`RegistryError::Conflict`], and what was there stays.
+///
+/// ```
+/// use bunter::{Registry, RegistryReader};
+///
+/// let registry = Registry::in_memory()?;
+/// registry.register_run("HSC/runs/w30")?;
+/// registry.set_collection_chain("HSC/defaults", &["HSC/runs/w30"])?;
+/// let error = registry.register_run("HSC/defaults").unwrap_err();
+/// assert_eq!(error.to_string(), "collection `HSC/defaults` is CHAINED, not RUN");
+/// assert_eq!(registry.collections()?.len(), 2);
+/// # Ok::<(), bunter::RegistryError>(())
+/// ```
+pub struct Registry {
+    database: Mutex<Box<dyn Database>>,
+    location: String,
+}
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Registry").field("location", &self.location).finish_non_exhaustive()
+    }
+}
+
+/// How many things were written, and how many were there already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Inserted {
+    /// Written now.
+    pub new: usize,
+    /// There before, and the same.
+    pub existing: usize,
+}
+
+impl Inserted {
+    pub(super) fn count(&mut self, is_new: bool) {
+        if is_new {
+            self.new += 1;
+        } else {
+            self.existing += 1;
+        }
+    }
+}
+
+impl Registry {
+    /// Makes a registry in a new `SQLite` file. The file appears whole or not at all.
+    ///
+    /// # Errors
+    /// [`RegistryError::AlreadyExists`]; [`RegistryError::Store`] where the folder cannot be written to.
+    pub fn create(path: impl AsRef<Path>) -> Result<Self, RegistryError> {
+        let path = path.as_ref();
+        let failed = |source: std::io::Error| RegistryError::Store {
+            doing: format!("cannot create registry {}", path.display()),
+            source: source.into(),
+        };
+        let exists = || RegistryError::AlreadyExists { location: path.display().to_string() };
+        if path.try_exists().map_err(failed)? {
+            return Err(exists());
+        }
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let file = tempfile::Builder::new().prefix(".registry-").tempfile_in(folder).map_err(failed)?;
+        let mut database = Sqlite::open(file.path(), false)?;
+        database.begin(Access::Write)?;
+        schema::create(&mut database)?;
+        database.commit()?;
+        database.choose_journal()?;
+        // The last connection to close empties the write-ahead log and removes it.
+        drop(database);
+        let mut permissions = file.as_file().metadata().map_err(failed)?.permissions();
+        std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o664);
+        std::fs::set_permissions(file.path(), permissions).map_err(failed)?;
+        file.persist_noclobber(path).map_err(|e| match e.error.kind() {
+            std::io::ErrorKind::AlreadyExists => exists(),
+            _ => failed(e.error),
+        })?;
+        Self::open(path)
+    }
+
+    /// Opens a registry for reading and writing.
+    ///
+    /// # Errors
+    /// [`RegistryError::Store`] where there is no file; [`RegistryError::Damaged`] for a file that is not a registry;
+    /// [`RegistryError::SchemaVersion`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, RegistryError> {
+        Self::checked(Sqlite::open(path.as_ref(), false)?)
+    }
+
+    /// Opens a registry for reading. A file in a folder that cannot be written to is fine.
+    ///
+    /// # Errors
+    /// As [`Registry::open`]. What writes gives [`RegistryError::ReadOnly`].
+    pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, RegistryError> {
+        Self::checked(Sqlite::open(path.as_ref(), true)?)
+    }
+
+    /// A registry that is gone when it is dropped: for tests, and for trying things out.
+    ///
+    /// # Errors
+    /// [`RegistryError::Store`] when memory runs out.
+    pub fn in_memory() -> Result<Self, RegistryError> {
+        let mut database = Sqlite::in_memory()?;
+        schema::create(&mut database)?;
+        Self::checked(database)
+    }
+
+    fn checked(mut database: Sqlite) -> Result<Self, RegistryError> {
+        schema::check_version(&mut database)?;
+        let location = database.location().to_owned();
+        Ok(Self { database: Mutex::new(Box::new(database)), location })
+    }
+
+    /// Waits at most so long (two minutes unless told) for another process that is writing, then gives
+    /// [`RegistryError::Busy`], which says who it is.
+    ///
+    /// # Errors
+    /// [`RegistryError::Store`] when the connection is broken.
+    pub fn set_busy_timeout(&self, timeout: Duration) -> Result<(), RegistryError> {
+        self.database.lock().unwrap_or_else(PoisonError::into_inner).set_busy_timeout(timeout)
+    }
+
+    /// The file, or what else the registry is called in messages.
+    pub fn location(&self) -> &str {
+        &self.location
+    }
+
+    /// All that `ask` reads is of one moment.
+    pub(super) fn read<T>(
+        &self,
+        ask: impl FnOnce(&mut dyn Database) -> Result<T, RegistryError>,
+    ) -> Result<T, RegistryError> {
+        self.transaction(Access::Read, ask)
+    }
+
+    /// All that `change` writes is there afterwards, or nothing.
+    pub(super) fn write<T>(
+        &self,
+        change: impl FnOnce(&mut dyn Database) -> Result<T, RegistryError>,
+    ) -> Result<T, RegistryError> {
+        self.transaction(Access::Write, change)
+    }
+
+    /// Refreshes the statistics by which queries are planned; after much was written.
+    pub(super) fn optimize(&self) {
+        self.database.lock().unwrap_or_else(PoisonError::into_inner).optimize();
+    }
+
+    fn transaction<T>(
+        &self,
+        access: Access,
+        work: impl FnOnce(&mut dyn Database) -> Result<T, RegistryError>,
+    ) -> Result<T, RegistryError> {
+        let mut database = self.database.lock().unwrap_or_else(PoisonError::into_inner);
+        // A thread that panicked in a transaction left it open.
+        database.rollback();
+        database.begin(access)?;
+        let result = work(database.as_mut()).and_then(|value| {
+            database.commit()?;
+            Ok(value)
+        });
+        if result.is_err() {
+            database.rollback();
+        }
+        result.map_err(|e| e.at(&self.location))
+    }
+}
