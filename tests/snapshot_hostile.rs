@@ -1,6 +1,7 @@
 //! Damaged and hostile bytes: an error, never a panic, and never more memory than a constant times the bytes.
 //!
 //! A program of its own, because it limits its own address space to catch an allocation that hostile bytes ask for.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::float_cmp, reason = "helpers of tests fail by panicking")]
 
 use std::sync::Arc;
 

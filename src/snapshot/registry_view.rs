@@ -151,21 +151,21 @@ impl RegistryView {
             batch: batch.project(&answer).map_err(|e| e.to_string())?,
         })
     }
-
-    /// A dataset by its row, whose data ID is known when it has just the required values.
-    fn dataset_at(&self, entry: &TypeEntry, table: &DatasetTable, row: usize, known: Option<&DataId>) -> DatasetRef {
-        let required = entry.group.required();
-        let data_id = match known {
-            Some(id) if id.len() == required.len() => id.clone(),
-            _ => required.iter().zip(&table.keys.columns).map(|(name, column)| (*name, column.value(row))).collect(),
-        };
-        let run = table.run_names.get(table.runs.code(row) as usize).cloned().unwrap_or_default();
-        let id = Uuid::from_slice(table.ids.value(row)).unwrap_or_default();
-        DatasetRef { id, dataset_type: entry.dataset_type.name.clone(), data_id, run }
-    }
 }
 
 impl DatasetTable {
+    /// The dataset of a row, whose data ID is known when it has just the required values.
+    fn dataset(&self, entry: &TypeEntry, row: usize, known: Option<&DataId>) -> DatasetRef {
+        let required = entry.group.required();
+        let data_id = match known {
+            Some(id) if id.len() == required.len() => id.clone(),
+            _ => required.iter().zip(&self.keys.columns).map(|(name, column)| (*name, column.value(row))).collect(),
+        };
+        let run = self.run_names.get(self.runs.code(row) as usize).cloned().unwrap_or_default();
+        let id = Uuid::from_slice(self.ids.value(row)).unwrap_or_default();
+        DatasetRef { id, dataset_type: entry.dataset_type.name.clone(), data_id, run }
+    }
+
     /// For each code of the `collection` column, where the search path has it.
     fn ranks(&self, path: &[usize]) -> Vec<Option<usize>> {
         let rank = |at: &Option<usize>| at.and_then(|at| path.iter().position(|p| *p == at));
@@ -265,8 +265,8 @@ impl RegistryReader for RegistryView {
         collections: &[&str],
     ) -> Result<Option<DatasetRef>, RegistryError> {
         let entry = self.entry(dataset_type)?;
-        let path = search_path::expand(&self.collections, collections, false)?;
         entry.group.check_at_least(data_id)?;
+        let path = search_path::expand(&self.collections, collections, false)?;
         let table = self.table(entry)?;
         let mut codes = [0; 16];
         let mut used = 0;
@@ -283,7 +283,7 @@ impl RegistryReader for RegistryView {
             Some((path.iter().position(|p| *p == at)?, row))
         });
         let best = best.min().filter(|(_, row)| agrees(*row));
-        Ok(best.map(|(_, row)| self.dataset_at(entry, table, row, Some(data_id))))
+        Ok(best.map(|(_, row)| table.dataset(entry, row, Some(data_id))))
     }
 
     fn dataset(&self, id: Uuid) -> Result<Option<DatasetRef>, RegistryError> {
@@ -300,7 +300,7 @@ impl RegistryReader for RegistryView {
         if row >= table.keys.rows {
             return Err(store(doing(), format!("row {row} is beyond the end of `{dataset_type}`")));
         }
-        Ok(Some(self.dataset_at(entry, table, row, None)))
+        Ok(Some(table.dataset(entry, row, None)))
     }
 
     fn file_records(&self, ids: &[Uuid]) -> Result<Vec<Option<FileRecord>>, RegistryError> {

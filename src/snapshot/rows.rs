@@ -107,9 +107,7 @@ impl<'a> Rows<'a> {
         }
         match self.scope.group().elements().find(|e| e.implied.contains(&name)) {
             Some(holder) => self.through(holder, name),
-            None => {
-                Err(RegistryError::from(store("filtering a snapshot", format!("nothing leads to `{name}`"))).into())
-            }
+            None => Err(store("filtering a snapshot", format!("nothing leads to `{name}`")).into()),
         }
     }
 
@@ -117,13 +115,12 @@ impl<'a> Rows<'a> {
     fn through(&self, element: &'static Element, name: &str) -> Result<ArrayRef, RowError> {
         let (records, _) = self.view.records(element)?;
         let known = self.joined.borrow().get(element.name).cloned();
-        let indices = match known {
-            Some(indices) => indices,
-            None => {
-                let indices = self.join(element)?;
-                self.joined.borrow_mut().insert(element.name, indices.clone());
-                indices
-            }
+        let indices = if let Some(indices) = known {
+            indices
+        } else {
+            let indices = self.join(element)?;
+            self.joined.borrow_mut().insert(element.name, indices.clone());
+            indices
         };
         Ok(take(&present(records, name)?, &indices, None)?)
     }
