@@ -7,7 +7,7 @@ use clap::Args;
 use super::CliError;
 use super::select::{Collections, Selection};
 use crate::butler::{Butler, DiscreteSkyMapOptions};
-use crate::skymap::SkyMap;
+use crate::skymap::{SkyMap, SkyMapConfig};
 
 /// Register a sky map: a way to cut the sky into tracts and patches.
 #[derive(Debug, Args)]
@@ -47,7 +47,7 @@ impl RegisterSkymap {
         let sky_map = if let Some(path) = &self.config {
             SkyMap::from_toml(&read(path)?)?
         } else if let Some(path) = &self.header {
-            SkyMap::from_header_text(&read(path)?, self.patch_size)?
+            SkyMap::new(SkyMapConfig::from_fits_header(&read(path)?, self.patch_size)?)?
         } else {
             SkyMap::preset(self.preset.as_deref().unwrap_or(&self.name))?
         };

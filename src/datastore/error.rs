@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::dataset::StorageClass;
-use crate::wcs::{HeaderError, PixelBox};
+use crate::wcs::{HeaderError, PixelBox, WcsError};
 
 /// Why bytes could not be stored, found or understood. Each variant names the file, and the place in it.
 #[derive(Debug, thiserror::Error)]
@@ -159,6 +159,16 @@ pub enum DatastoreError {
         /// Which keyword.
         source: HeaderError,
     },
+    /// A header without a WCS that can be used.
+    #[error("`{}`, {place}: {source}", path.display())]
+    Wcs {
+        /// The file.
+        path: PathBuf,
+        /// HDU or object.
+        place: String,
+        /// What is wrong with it.
+        source: Box<WcsError>,
+    },
     /// Text that is no JSON.
     #[error("`{}` is no JSON: {source}", path.display())]
     Json {
@@ -205,6 +215,10 @@ impl DatastoreError {
     }
 
     /// `component` is not one of the storage class's.
+    pub(crate) fn wcs(path: &Path, place: impl Into<String>, source: WcsError) -> Self {
+        Self::Wcs { path: path.to_owned(), place: place.into(), source: Box::new(source) }
+    }
+
     pub(crate) fn unknown_component(component: &str, storage_class: StorageClass) -> Self {
         let known = storage_class.components();
         let near = known

@@ -80,6 +80,17 @@ pub enum Layout {
         /// Lower and upper declination of the belt, degrees.
         dec_range_deg: [f64; 2],
     },
+    /// One tract with a given pixel grid: that of a FITS header, as `SWarp` and Montage take it. Not in the reference.
+    Grid {
+        /// Right ascension of the reference pixel, degrees.
+        ra_deg: f64,
+        /// Declination of the reference pixel, degrees.
+        dec_deg: f64,
+        /// The reference pixel, zero-based (FITS `CRPIX` minus 1).
+        crpix: [f64; 2],
+        /// Columns and rows. The tract is as large or larger: a whole number of patches.
+        size: [u32; 2],
+    },
     /// Twelve tracts on the faces of a dodecahedron (`DodecaSkyMap`).
     Dodecahedron {
         /// Whether two tracts are centred on the poles, instead of vertices.
@@ -96,12 +107,13 @@ impl Layout {
             Self::Discrete { .. } => "discrete",
             Self::Healpix { .. } => "healpix",
             Self::Equatorial { .. } => "equatorial",
+            Self::Grid { .. } => "grid",
             Self::Dodecahedron { .. } => "dodecahedron",
         }
     }
 }
 
-const KINDS: &[&str] = &["rings", "discrete", "healpix", "equatorial", "dodecahedron"];
+const KINDS: &[&str] = &["rings", "discrete", "healpix", "equatorial", "dodecahedron", "grid"];
 const COMMON: &[&str] =
     &["kind", "tract_overlap_deg", "pixel_scale_arcsec", "projection", "rotation_deg", "tract_builder"];
 const LEGACY: &[&str] = &["kind", "patch_inner_dimensions", "patch_border"];
@@ -147,6 +159,7 @@ impl SkyMapConfig {
             "discrete" => &["ra_deg", "dec_deg", "radius_deg"],
             "healpix" => &["log2_nside", "nest"],
             "equatorial" => &["num_tracts", "dec_range_deg"],
+            "grid" => &["ra_deg", "dec_deg", "crpix", "size"],
             _ => &["tracts_on_poles"],
         };
         let known: Vec<_> = COMMON.iter().chain(own).copied().collect();

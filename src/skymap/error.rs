@@ -6,6 +6,12 @@ use crate::sphere::SphereError;
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SkyMapError {
+    /// A FITS header that is no tract.
+    #[error("the header cannot be a tract: it {problem}", problem = problem)]
+    BadHeader {
+        /// What it has or lacks.
+        problem: String,
+    },
     /// No preset of this name.
     #[error("no sky map preset `{name}`{}; there are {}", hint(.near.as_ref()), list(.known))]
     UnknownPreset {

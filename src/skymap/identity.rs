@@ -22,6 +22,7 @@ impl SkyMapConfig {
             Layout::Healpix { .. } => b"HealpixSkyMap",
             Layout::Equatorial { .. } => b"EquatSkyMap",
             Layout::Dodecahedron { .. } => b"DodecaSkyMap",
+            Layout::Grid { .. } => b"GridSkyMap",
         };
         bytes.extend(class);
         let integers: &[u32] = match &self.tract_builder {
@@ -54,6 +55,10 @@ impl SkyMapConfig {
             Layout::Equatorial { num_tracts, dec_range_deg } => {
                 bytes.extend(num_tracts.to_le_bytes());
                 dec_range_deg.iter().for_each(|v| bytes.extend(v.to_le_bytes()));
+            }
+            Layout::Grid { ra_deg, dec_deg, crpix, size } => {
+                [ra_deg, dec_deg, &crpix[0], &crpix[1]].iter().for_each(|v| bytes.extend(v.to_le_bytes()));
+                size.iter().for_each(|v| bytes.extend(v.to_le_bytes()));
             }
             Layout::Dodecahedron { tracts_on_poles } => bytes.push(u8::from(*tracts_on_poles)),
         }

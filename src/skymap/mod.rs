@@ -11,6 +11,7 @@
 mod builder;
 mod config;
 mod error;
+mod grid;
 mod identity;
 mod overlap;
 mod patch;

@@ -3,6 +3,7 @@
 use super::builder::Division;
 use super::projection::{Frame, PixelScale};
 use super::rings::Rings;
+use super::grid::Grid;
 use super::solids::{Dodecahedron, Equatorial, Healpix, nearest};
 use super::tract::{InnerRegion, TractGeometry};
 use super::tract_size::{TractSize, around_circle, around_vertices};
@@ -56,6 +57,7 @@ enum Tracts {
     Healpix(Healpix),
     Equatorial(Equatorial),
     Dodecahedron(Dodecahedron),
+    Grid(Grid),
 }
 
 impl Tracts {
@@ -68,6 +70,9 @@ impl Tracts {
                 Self::Equatorial(Equatorial::new(*num_tracts, *dec_range_deg)?)
             }
             Layout::Dodecahedron { tracts_on_poles } => Self::Dodecahedron(Dodecahedron::new(*tracts_on_poles)),
+            Layout::Grid { ra_deg, dec_deg, crpix, size } => {
+                Self::Grid(Grid::new(*ra_deg, *dec_deg, *crpix, *size)?)
+            }
         })
     }
 
@@ -78,6 +83,7 @@ impl Tracts {
             Self::Healpix(h) => h.len(),
             Self::Equatorial(e) => e.len(),
             Self::Dodecahedron(_) => 12,
+            Self::Grid(_) => 1,
         }
     }
 
@@ -88,6 +94,7 @@ impl Tracts {
             Self::Healpix(h) => h.centre(tract),
             Self::Equatorial(e) => e.centre(tract),
             Self::Dodecahedron(d) => d.centre(tract),
+            Self::Grid(g) => g.reference(),
         }
     }
 
@@ -104,6 +111,7 @@ impl Tracts {
             Self::Healpix(h) => Extent::Vertices(h.vertices(tract)),
             Self::Equatorial(e) => Extent::Vertices(e.vertices(tract)),
             Self::Dodecahedron(d) => Extent::Vertices(d.vertices(tract)),
+            Self::Grid(g) => Extent::Grid(*g),
         }
     }
 }
@@ -111,6 +119,7 @@ impl Tracts {
 enum Extent {
     Radius(f64),
     Vertices(Vec<UnitVector>),
+    Grid(Grid),
 }
 
 fn discrete(ra: &[f64], dec: &[f64], radius: &[f64]) -> Result<Tracts, SkyMapError> {
@@ -175,6 +184,7 @@ impl SkyMap {
             } else {
                 let size = match layout.extent(tract) {
                     Extent::Radius(radius) => around_circle(&scale, &division, radius + overlap),
+                    Extent::Grid(grid) => grid.tract_size(&division),
                     Extent::Vertices(v) => around_vertices(&scale, &division, &frame, &v, overlap),
                 };
                 let Some(size) = size else {
@@ -242,7 +252,7 @@ impl SkyMap {
             Tracts::Rings(rings) => InnerRegion::Box(rings.inner(id)),
             layout => InnerRegion::Polygon(match layout.extent(id) {
                 Extent::Vertices(v) => ConvexPolygon::new(&v).map_err(corners)?,
-                Extent::Radius(_) => {
+                Extent::Radius(_) | Extent::Grid(_) => {
                     // Within the pixel box by a thousandth of a pixel.
                     let [(x0, y0), _, (x1, y1), _] = geometry.bbox().corners();
                     let (x0, y0, x1, y1) = (x0 + 0.001, y0 + 0.001, x1 - 0.001, y1 - 0.001);
@@ -304,6 +314,7 @@ impl SkyMap {
             Tracts::Healpix(healpix) => healpix.find(p),
             Tracts::Equatorial(belt) => belt.find(p),
             Tracts::Dodecahedron(faces) => faces.find(p.to_unit()),
+            Tracts::Grid(_) => 0,
         }
     }
 
