@@ -11,6 +11,7 @@
 mod combine;
 mod error;
 mod kernel;
+mod lanes;
 mod photometry;
 mod planes;
 mod preview;
