@@ -12,7 +12,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use rustix::time::{ClockId, clock_gettime};
 
-const WIDTH: usize = 2048;
+const WIDTH: usize = 2072;
 const HEIGHT: usize = 4096;
 const STRIP: u32 = 64;
 
