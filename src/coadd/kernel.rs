@@ -189,6 +189,7 @@ impl Weigh<2> for BilinearWeights {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "exact results are meant")]
 mod tests {
     use super::*;
     use crate::coadd::lanes::Arrays;

@@ -8,6 +8,8 @@
 //! It leaves out where pixels fall on the sky (`wcs`, behind the trait [`PixelMapping`]) and which images overlap which
 //! patch (`skymap`, `ranks`).
 
+#![expect(clippy::needless_pass_by_value, reason = "array views are passed by value, as they are in ndarray")]
+
 mod combine;
 mod error;
 mod kernel;

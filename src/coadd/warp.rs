@@ -37,6 +37,7 @@
 //! bit on every machine, for every cut of the output into strips, and for every box of input pixels that holds what the
 //! kernel needs. Machines without the instruction (older than 2013) compute the same slowly.
 
+#![expect(clippy::needless_bitwise_bool, reason = "comparisons without branches become vectors")]
 #![expect(clippy::inline_always, reason = "what runs in SIMD must be compiled with the caller's instruction set")]
 
 use crate::coadd::kernel::{BilinearWeights, FRACTION_ONE, LanczosTable, Weigh};
@@ -174,15 +175,14 @@ impl WarpInput<'_> {
                 counts.with_dropped += u64::from(pixel.sums.is_some() && pixel.dropped);
                 (pixel.sums, pixel.bits)
             };
-            match sums {
-                Some((value, square)) => {
-                    // Adding zero makes -0 +0: the sign of a zero depends on lanes that weigh nothing.
-                    *image = scale * value + 0.0;
-                    *variance = scale * scale * square;
-                    *mask = bits;
-                    counts.with_data += 1;
-                }
-                None => (*image, *variance, *mask) = (f32::NAN, f32::NAN, bits | self.planes.no_data),
+            if let Some((value, square)) = sums {
+                // Adding zero makes -0 +0: the sign of a zero depends on lanes that weigh nothing.
+                *image = scale * value + 0.0;
+                *variance = scale * scale * square;
+                *mask = bits;
+                counts.with_data += 1;
+            } else {
+                (*image, *variance, *mask) = (f32::NAN, f32::NAN, bits | self.planes.no_data);
             }
         }
         Ok(())
