@@ -2,6 +2,11 @@
 //!
 //! `cargo bench --bench warp`. Beside it: copying the same three arrays, the limit that memory sets. The mapping is a
 //! rotation by 5 degrees with a quadratic distortion, evaluated by the row; its own cost is shown and is not subtracted.
+//!
+//! Rows of 2048 pixels, as detectors have them, are the hard case: all rows of the kernel's window share one set of the
+//! first-level cache. Rows of 2072 pixels are warped a third faster.
+
+#![expect(clippy::expect_used, reason = "a bench may stop at the first error")]
 
 use std::hint::black_box;
 

@@ -1,5 +1,7 @@
 //! The warp against an obviously right slow one, and what it promises about bits, edges and bad pixels.
 
+#![expect(clippy::unwrap_used, clippy::float_cmp, reason = "helpers of tests; bits are compared on purpose")]
+
 use bunter::coadd::{
     CoaddError, CoaddPlanes, InputPixels, InputPlanes, Kernel, PixelMapping, Strip, WarpInput, WarpScratch,
 };
@@ -72,14 +74,14 @@ impl Random {
 }
 
 #[derive(Clone)]
-struct Image {
+struct Input {
     detector: PixelBox,
     image: Array2<f32>,
     mask: Array2<i32>,
     variance: Array2<f32>,
 }
 
-impl Image {
+impl Input {
     fn pixels(&self) -> InputPixels<'_> {
         self.part(self.detector)
     }
@@ -89,9 +91,9 @@ impl Image {
         InputPixels {
             bbox,
             detector: self.detector,
-            image: self.image.slice_move_like(x, y, h, w),
-            mask: self.mask.slice_move_like(x, y, h, w),
-            variance: self.variance.slice_move_like(x, y, h, w),
+            image: self.image.part_of(x, y, h, w),
+            mask: self.mask.part_of(x, y, h, w),
+            variance: self.variance.part_of(x, y, h, w),
         }
     }
     /// Random values, a share of unusable pixels of every kind, and harmless mask bits.
@@ -129,11 +131,11 @@ impl Image {
 }
 
 trait SliceLike<T> {
-    fn slice_move_like(&self, x: usize, y: usize, h: usize, w: usize) -> ndarray::ArrayView2<'_, T>;
+    fn part_of(&self, x: usize, y: usize, h: usize, w: usize) -> ndarray::ArrayView2<'_, T>;
 }
 
 impl<T> SliceLike<T> for Array2<T> {
-    fn slice_move_like(&self, x: usize, y: usize, h: usize, w: usize) -> ndarray::ArrayView2<'_, T> {
+    fn part_of(&self, x: usize, y: usize, h: usize, w: usize) -> ndarray::ArrayView2<'_, T> {
         self.slice(s![y..y + h, x..x + w])
     }
 }
@@ -225,7 +227,7 @@ fn agrees_with_the_slow_warp() {
     let mut rng = Random::new(11);
     let mut compared = 0;
     for share in [0.0, 0.03, 0.3] {
-        let image = Image::random(&mut rng, 37, 45, share);
+        let image = Input::random(&mut rng, 37, 45, share);
         for mapping in mappings(&mut rng) {
             for kernel in [Kernel::Lanczos3, Kernel::Bilinear] {
                 let bbox = PixelBox::new(-4, 2, 52, 50);
@@ -252,7 +254,7 @@ fn agrees_with_the_slow_warp() {
 #[test]
 fn a_whole_shift_copies_bits() {
     let mut rng = Random::new(2);
-    let image = Image::random(&mut rng, 30, 20, 0.0);
+    let image = Input::random(&mut rng, 30, 20, 0.0);
     // Off by less than the rounding of positions, as a WCS would be.
     let strip = warp(
         &image.pixels(),
@@ -270,7 +272,7 @@ fn a_whole_shift_copies_bits() {
 #[test]
 fn bits_do_not_depend_on_strips_or_on_the_box_read() {
     let mut rng = Random::new(3);
-    let image = Image::random(&mut rng, 90, 80, 0.03);
+    let image = Input::random(&mut rng, 90, 80, 0.03);
     let mapping = Quadratic { out: (40.0, 40.0), at: (41.3, 45.1), m: [[0.97, 0.2], [-0.21, 0.98]], q: 2e-4 };
     let whole = PixelBox::new(0, 0, 85, 77);
     for kernel in [Kernel::Lanczos3, Kernel::Bilinear] {
@@ -310,7 +312,7 @@ fn bits_do_not_depend_on_strips_or_on_the_box_read() {
 #[test]
 fn what_lies_in_bad_pixels_never_leaks() {
     let mut rng = Random::new(4);
-    let clean = Image::random(&mut rng, 60, 60, 0.05);
+    let clean = Input::random(&mut rng, 60, 60, 0.05);
     let bad = MaskPlanes::default().bits(&CoaddPlanes::BAD);
     let mapping = Quadratic { out: (30.0, 30.0), at: (27.3, 37.2), m: [[0.9, 0.4], [-0.4, 0.9]], q: 1e-4 };
     let bbox = PixelBox::new(0, 0, 60, 60);
@@ -348,7 +350,7 @@ fn flux_of_stars_is_kept() {
         let near = stars.iter().map(|(sx, sy)| (-((x - sx).powi(2) + (y - sy).powi(2)) / (2.0 * sigma * sigma)).exp());
         1000.0 * near.sum::<f64>() / (std::f64::consts::TAU * sigma * sigma)
     };
-    let image = Image {
+    let image = Input {
         detector,
         image: Array2::from_shape_fn(detector.shape(), |(y, x)| density(x as f64, y as f64) as f32),
         mask: Array2::zeros(detector.shape()),
@@ -371,7 +373,7 @@ fn flux_of_stars_is_kept() {
 #[test]
 fn a_box_read_too_small_is_an_error_that_says_where() {
     let mut rng = Random::new(5);
-    let image = Image::random(&mut rng, 60, 60, 0.0);
+    let image = Input::random(&mut rng, 60, 60, 0.0);
     let (_, planes) = planes();
     let mut scratch = WarpScratch::default();
     let held = PixelBox::new(10, 20, 20, 20);
@@ -392,7 +394,7 @@ fn a_box_read_too_small_is_an_error_that_says_where() {
 #[test]
 fn hostile_positions_have_no_data() {
     let mut rng = Random::new(6);
-    let image = Image::random(&mut rng, 20, 20, 0.0);
+    let image = Input::random(&mut rng, 20, 20, 0.0);
     let nan = f64::NAN;
     let inf = f64::INFINITY;
     let list = vec![(nan, 10.0), (5.0, nan), (inf, 10.0), (-inf, 10.0), (1e300, 10.0), (-1e300, -1e300), (5.0, 12.0)];
@@ -406,7 +408,7 @@ fn hostile_positions_have_no_data() {
 #[test]
 fn bad_calls_are_errors() {
     let mut rng = Random::new(7);
-    let image = Image::random(&mut rng, 20, 20, 0.0);
+    let image = Input::random(&mut rng, 20, 20, 0.0);
     let (_, planes) = planes();
     let mut scratch = WarpScratch::default();
     let mut wrong = image.pixels();

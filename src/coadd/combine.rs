@@ -56,7 +56,7 @@ fn median_value(samples: &[Sample], sorted: &mut Vec<f64>) -> f64 {
     sorted.clear();
     sorted.extend(samples.iter().map(|s| s.value));
     let Some(middle) = sorted.len().checked_sub(1).map(|last| last / 2) else { return f64::NAN };
-    let even = sorted.len() % 2 == 0;
+    let even = sorted.len().is_multiple_of(2);
     let (_, low, above) = sorted.select_nth_unstable_by(middle, f64::total_cmp);
     if even { 0.5 * (*low + above.iter().copied().fold(f64::INFINITY, f64::min)) } else { *low }
 }
@@ -79,6 +79,7 @@ fn median_factor(n: usize) -> f64 {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "exact results are meant")]
 mod tests {
     use super::*;
 

@@ -8,11 +8,14 @@
 //! It leaves out where pixels fall on the sky (`wcs`, behind the trait [`PixelMapping`]) and which images overlap which
 //! patch (`skymap`, `ranks`).
 
+#![expect(clippy::needless_pass_by_value, reason = "array views are passed by value, as they are in ndarray")]
+
 mod combine;
 mod config;
 mod error;
 mod inputs;
 mod kernel;
+mod lanes;
 mod photometry;
 mod planes;
 mod preview;

@@ -171,6 +171,7 @@ fn block_mean(image: ArrayView2<'_, f32>, block: usize) -> Array2<f32> {
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "exact results are meant")]
 mod tests {
     use super::*;
 

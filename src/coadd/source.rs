@@ -1,5 +1,7 @@
 //! [`WarpInput`]: the pixels of one input, looked over once and ready to be warped strip by strip.
 
+#![expect(clippy::needless_bitwise_bool, reason = "comparisons without branches become vectors")]
+
 use ndarray::{ArrayView2, Axis};
 
 use crate::coadd::{CoaddError, InputPlanes, Kernel};

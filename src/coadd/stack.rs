@@ -65,7 +65,7 @@ impl Statistic {
 /// `maskPropagationThresholds`.
 const SATURATED_SHARE: f64 = 0.1;
 
-/// Sums over the inputs of a box of the output grid: 44 bytes a pixel however many inputs come.
+/// Sums over the inputs of a box of the output grid: 40 bytes a pixel however many inputs come.
 #[derive(Clone, Debug)]
 pub struct Stack {
     bbox: PixelBox,

@@ -26,24 +26,30 @@ pub struct Strip {
     pub(super) rows: RowScratch,
 }
 
-/// Positions of one row of output pixels in the input.
+/// Positions of one row of output pixels in the input, and what the warp makes of them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RowScratch {
     pub(super) x: Vec<f64>,
     pub(super) y: Vec<f64>,
     pub(super) area_ratio: Vec<f64>,
-    pub(super) place: Vec<Place>,
+    /// The whole pixel at or before the position, counted from the first pixel passed; -1 when it is not among those
+    /// passed.
+    pub(super) column: Vec<i32>,
+    pub(super) row: Vec<i32>,
+    /// The rest of the position, in units of 2^-20 pixel.
+    pub(super) fraction_x: Vec<i32>,
+    pub(super) fraction_y: Vec<i32>,
+    /// Factor for the value.
+    pub(super) scale: Vec<f32>,
 }
 
-/// Where one output pixel falls: the whole pixel before it, counted from the first pixel passed, or -1 when it is not
-/// among those passed; its fraction in units of 2^-20; and the factor for its value.
-#[derive(Clone, Copy, Debug, Default)]
+/// Where one output pixel falls.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
-    pub(super) column: i32,
-    pub(super) row: i32,
+    pub(super) column: usize,
+    pub(super) row: usize,
     pub(super) fraction_x: u32,
     pub(super) fraction_y: u32,
-    pub(super) scale: f32,
 }
 
 impl Strip {
@@ -61,10 +67,14 @@ impl Strip {
         self.image.resize(height * width, f32::NAN);
         self.variance.resize(height * width, f32::NAN);
         self.mask.resize(height * width, 0);
-        self.rows.x.resize(width, f64::NAN);
-        self.rows.y.resize(width, f64::NAN);
-        self.rows.area_ratio.resize(width, f64::NAN);
-        self.rows.place.resize(width, Place::default());
+        let rows = &mut self.rows;
+        for positions in [&mut rows.x, &mut rows.y, &mut rows.area_ratio] {
+            positions.resize(width, f64::NAN);
+        }
+        for parts in [&mut rows.column, &mut rows.row, &mut rows.fraction_x, &mut rows.fraction_y] {
+            parts.resize(width, 0);
+        }
+        rows.scale.resize(width, 0.0);
     }
 
     /// The output pixels covered.

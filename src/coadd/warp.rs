@@ -37,9 +37,11 @@
 //! bit on every machine, for every cut of the output into strips, and for every box of input pixels that holds what the
 //! kernel needs. Machines without the instruction (older than 2013) compute the same slowly.
 
+#![expect(clippy::needless_bitwise_bool, reason = "comparisons without branches become vectors")]
 #![expect(clippy::inline_always, reason = "what runs in SIMD must be compiled with the caller's instruction set")]
 
-use crate::coadd::kernel::{BilinearWeights, FRACTION_BITS, FRACTION_ONE, LanczosTable, Weigh};
+use crate::coadd::kernel::{BilinearWeights, FRACTION_ONE, LanczosTable, Weigh};
+use crate::coadd::lanes::{Arrays, Lanes};
 use crate::coadd::source::{MARKED, UNUSABLE};
 use crate::coadd::strip::{Place, RowScratch};
 use crate::coadd::{CoaddError, Kernel, Strip, WarpInput};
@@ -91,14 +93,14 @@ impl WarpInput<'_> {
         if bbox.is_empty() {
             return Ok(counts);
         }
-        let arch = pulp::Arch::new();
         let lines =
             image.chunks_exact_mut(width).zip(variance.chunks_exact_mut(width)).zip(mask.chunks_exact_mut(width));
         for (y, ((image, variance), mask)) in (bbox.y0..).zip(lines) {
             mapping.row(y, bbox.x0, &mut rows.x, &mut rows.y);
             mapping.area_ratio_row(y, bbox.x0, &mut rows.area_ratio);
             let out = Line { image, variance, mask };
-            let done = arch.dispatch(WarpLine { input: self, rows, out, flux_scale, counts: &mut counts });
+            let done =
+                WarpLine { arithmetic: Arrays, input: self, rows, out, flux_scale, counts: &mut counts }.dispatch();
             done.map_err(|MissingAt(i)| CoaddError::MissingPixels {
                 x: bbox.x0.saturating_add(i as i32),
                 y,
@@ -115,65 +117,72 @@ impl WarpInput<'_> {
     fn place(&self, rows: &mut RowScratch, flux_scale: f64) {
         let (x0, y0) = (f64::from(self.bbox.x0), f64::from(self.bbox.y0));
         let (width, height) = (f64::from(self.bbox.width), f64::from(self.bbox.height));
-        let positions = rows.x.iter().zip(&rows.y).zip(&rows.area_ratio);
-        for (place, ((x, y), area_ratio)) in rows.place.iter_mut().zip(positions) {
-            let (whole_x, fraction_x) = split(*x);
-            let (whole_y, fraction_y) = split(*y);
+        let n = rows.x.len();
+        let (x, y, area_ratio) = (&rows.x[..n], &rows.y[..n], &rows.area_ratio[..n]);
+        let (columns, lines) = (&mut rows.column[..n], &mut rows.row[..n]);
+        let (fractions_x, fractions_y) = (&mut rows.fraction_x[..n], &mut rows.fraction_y[..n]);
+        let scale = &mut rows.scale[..n];
+        for i in 0..n {
+            let (whole_x, fraction_x) = split(x[i]);
+            let (whole_y, fraction_y) = split(y[i]);
             let (column, row) = (whole_x - x0, whole_y - y0);
             // All false for NaN.
-            let held = (column >= 0.0) & (column < width) & (row >= 0.0) & (row < height) & (*area_ratio > 0.0);
-            *place = Place {
-                column: if held { column as i32 } else { -1 },
-                row: if held { row as i32 } else { -1 },
-                fraction_x,
-                fraction_y,
-                scale: (flux_scale * area_ratio) as f32,
-            };
+            let held = (column >= 0.0) & (column < width) & (row >= 0.0) & (row < height) & (area_ratio[i] > 0.0);
+            columns[i] = if held { column } else { -1.0 } as i32;
+            lines[i] = if held { row } else { -1.0 } as i32;
+            fractions_x[i] = fraction_x as i32;
+            fractions_y[i] = fraction_y as i32;
+            scale[i] = (flux_scale * area_ratio[i]) as f32;
         }
     }
 
     /// Warps one row onto `out`. `R` by `R` taps, loaded in vectors of `L` of which those after the `R`th weigh nothing.
     #[inline(always)]
-    fn line<const R: usize, const L: usize>(
+    fn line<const R: usize, const L: usize, A: Lanes<L>>(
         &self,
+        arithmetic: A,
         rows: &RowScratch,
         out: Line<'_>,
         counts: &mut WarpCounts,
         weigh: &impl Weigh<L>,
     ) -> Result<(), MissingAt> {
         let width = self.bbox.width as usize;
+        let places = rows.column.iter().zip(&rows.row).zip(&rows.fraction_x).zip(&rows.fraction_y).zip(&rows.scale);
         let pixels = out.image.iter_mut().zip(out.variance.iter_mut()).zip(out.mask.iter_mut());
-        for (i, (place, ((image, variance), mask))) in rows.place.iter().zip(pixels).enumerate() {
-            if place.column < 0 {
+        for (i, (((((column, row), fraction_x), fraction_y), scale), ((image, variance), mask))) in
+            places.zip(pixels).enumerate()
+        {
+            if *column < 0 {
                 if self.on_detector(rows.x[i], rows.y[i], rows.area_ratio[i]) {
                     return Err(MissingAt(i));
                 }
                 (*image, *variance, *mask) = (f32::NAN, f32::NAN, self.planes.no_data);
                 continue;
             }
-            let (column, row) = (place.column as usize, place.row as usize);
+            let (column, row) = (*column as usize, *row as usize);
+            let place = Place { column, row, fraction_x: *fraction_x as u32, fraction_y: *fraction_y as u32 };
             let flags = self.flags[row * width + column];
-            let (wx, wy) = (weigh.weights(place.fraction_x), weigh.weights(place.fraction_y));
+            let wx = weigh.weights(arithmetic, place.fraction_x);
+            let wy = arithmetic.store(weigh.weights(arithmetic, place.fraction_y));
             let (sums, bits) = if flags & UNUSABLE == 0 {
                 let (column0, row0) = (column + 1 - R / 2, row + 1 - R / 2);
                 let bits = if flags & MARKED == 0 { 0 } else { self.footprint(place).bits };
                 let (image, variance) = (&self.image[row0..row0 + R], &self.variance[row0..row0 + R]);
-                let sums = sums::<R, L>(image, variance, column0, &wx, &wy);
+                let sums = sums::<R, L, A>(arithmetic, image, variance, column0, wx, &wy);
                 (Some(sums), bits)
             } else {
-                let pixel = self.careful::<R, L>(place, &wx, &wy).ok_or(MissingAt(i))?;
+                let pixel = self.careful::<R, L, A>(arithmetic, place, wx, &wy).ok_or(MissingAt(i))?;
                 counts.with_dropped += u64::from(pixel.sums.is_some() && pixel.dropped);
                 (pixel.sums, pixel.bits)
             };
-            match sums {
-                Some((value, square)) => {
-                    // Adding zero makes -0 +0: the sign of a zero depends on lanes that weigh nothing.
-                    *image = place.scale * value + 0.0;
-                    *variance = place.scale * place.scale * square;
-                    *mask = bits;
-                    counts.with_data += 1;
-                }
-                None => (*image, *variance, *mask) = (f32::NAN, f32::NAN, bits | self.planes.no_data),
+            if let Some((value, square)) = sums {
+                // Adding zero makes -0 +0: the sign of a zero depends on lanes that weigh nothing.
+                *image = scale * value + 0.0;
+                *variance = scale * scale * square;
+                *mask = bits;
+                counts.with_data += 1;
+            } else {
+                (*image, *variance, *mask) = (f32::NAN, f32::NAN, bits | self.planes.no_data);
             }
         }
         Ok(())
@@ -194,12 +203,18 @@ impl WarpInput<'_> {
     /// The same arithmetic as for a clean window, over a copy in which what is not usable is zero. `None` when a pixel of
     /// the detector was not passed.
     #[inline(always)]
-    fn careful<const R: usize, const L: usize>(&self, place: &Place, wx: &[f32; L], wy: &[f32; L]) -> Option<Pixel> {
+    fn careful<const R: usize, const L: usize, A: Lanes<L>>(
+        &self,
+        arithmetic: A,
+        place: Place,
+        wx: A::Vector,
+        wy: &[f32; L],
+    ) -> Option<Pixel> {
         let before = R / 2 - 1;
         let mut image = [[0.0_f32; L]; R];
         let mut variance = [[0.0_f32; L]; R];
         let mut good = [[0.0_f32; L]; R];
-        let (column, row) = (place.column as usize, place.row as usize);
+        let Place { column, row, .. } = place;
         let cut = self.edges::<R>(column, row)?;
         let in_rows = row >= before && row + R - before <= self.image.len();
         let in_columns = column >= before && column + L - before <= self.bbox.width as usize;
@@ -234,10 +249,10 @@ impl WarpInput<'_> {
         if !footprint.usable {
             return Some(Pixel { sums: None, bits, dropped: true });
         }
-        let (mut value, mut square) = sums::<R, L>(&image, &variance, 0, wx, wy);
+        let (mut value, mut square) = sums::<R, L, A>(arithmetic, &image, &variance, 0, wx, wy);
         let dropped = (0..R).any(|j| (0..R).any(|k| good[j][k] == 0.0));
         if dropped {
-            let (kept, _) = sums::<R, L>(&good, &good, 0, wx, wy);
+            let (kept, _) = sums::<R, L, A>(arithmetic, &good, &good, 0, wx, wy);
             value /= kept;
             square /= kept * kept;
         }
@@ -263,8 +278,8 @@ impl WarpInput<'_> {
     }
 
     /// The pixels with a bilinear weight: are all usable, and which bits do they have?
-    fn footprint(&self, place: &Place) -> Footprint {
-        let (column, row) = (place.column as usize, place.row as usize);
+    fn footprint(&self, place: Place) -> Footprint {
+        let Place { column, row, .. } = place;
         let (columns, rows) = (1 + usize::from(place.fraction_x > 0), 1 + usize::from(place.fraction_y > 0));
         let (mut usable, mut bits, mut unmarked) = (true, 0, false);
         for y in row..row + rows {
@@ -286,7 +301,8 @@ impl WarpInput<'_> {
 }
 
 /// One row's work, to be compiled for each instruction set.
-struct WarpLine<'r, 'a> {
+struct WarpLine<'r, 'a, A> {
+    arithmetic: A,
     input: &'r WarpInput<'a>,
     rows: &'r mut RowScratch,
     out: Line<'r>,
@@ -294,17 +310,30 @@ struct WarpLine<'r, 'a> {
     counts: &'r mut WarpCounts,
 }
 
-impl pulp::NullaryFnOnce for WarpLine<'_, '_> {
+impl<A: Lanes<8>> pulp::NullaryFnOnce for WarpLine<'_, '_, A> {
     type Output = Result<(), MissingAt>;
 
     #[inline(always)]
     fn call(self) -> Self::Output {
-        let Self { input, rows, out, flux_scale, counts } = self;
+        let Self { arithmetic, input, rows, out, flux_scale, counts } = self;
         input.place(rows, flux_scale);
         match input.kernel {
-            Kernel::Lanczos3 => input.line::<6, 8>(rows, out, counts, LanczosTable::get()),
-            Kernel::Bilinear => input.line::<2, 2>(rows, out, counts, &BilinearWeights),
+            Kernel::Lanczos3 => input.line::<6, 8, _>(arithmetic, rows, out, counts, LanczosTable::get()),
+            Kernel::Bilinear => input.line::<2, 2, _>(Arrays, rows, out, counts, &BilinearWeights),
         }
+    }
+}
+
+impl WarpLine<'_, '_, Arrays> {
+    /// Does the work with the best instructions that the machine has.
+    fn dispatch(self) -> Result<(), MissingAt> {
+        let arch = pulp::Arch::new();
+        #[cfg(target_arch = "x86_64")]
+        if let pulp::Arch::V3(simd) = arch {
+            let Self { input, rows, out, flux_scale, counts, .. } = self;
+            return simd.vectorize(WarpLine { arithmetic: simd, input, rows, out, flux_scale, counts });
+        }
+        arch.dispatch(self)
     }
 }
 
@@ -331,10 +360,10 @@ struct Pixel {
 
 /// The whole pixel at or before a position, and the fraction in units of 2^-20 pixel.
 #[inline(always)]
-fn split(position: f64) -> (f64, u32) {
+fn split(position: f64) -> (f64, f64) {
     let units = (position * FRACTION_ONE).round_ties_even();
     let whole = (units * (1.0 / FRACTION_ONE)).floor();
-    (whole, (units - whole * FRACTION_ONE) as u32 & ((1 << FRACTION_BITS) - 1))
+    (whole, units - whole * FRACTION_ONE)
 }
 
 /// The `L` pixels of a row from `column` on.
@@ -348,39 +377,19 @@ fn load<T, const L: usize>(row: &[T], column: usize) -> &[T; L] {
 
 /// `Σ w I` and `Σ w² V`: down the columns first, then across the lanes.
 #[inline(always)]
-fn sums<const R: usize, const L: usize>(
+fn sums<const R: usize, const L: usize, A: Lanes<L>>(
+    a: A,
     image: &[impl AsRef<[f32]>],
     variance: &[impl AsRef<[f32]>],
     column: usize,
-    wx: &[f32; L],
+    wx: A::Vector,
     wy: &[f32; L],
 ) -> (f32, f32) {
-    let mut value = [0.0_f32; L];
-    let mut square = [0.0_f32; L];
+    let (mut value, mut square) = (a.splat(0.0), a.splat(0.0));
     for j in 0..R {
-        let (i, v): (&[f32; L], &[f32; L]) = (load(image[j].as_ref(), column), load(variance[j].as_ref(), column));
-        let w = wy[j];
-        for k in 0..L {
-            value[k] = i[k].mul_add(w, value[k]);
-            square[k] = v[k].mul_add(w * w, square[k]);
-        }
+        let w = a.splat(wy[j]);
+        value = a.mul_add(a.load(load(image[j].as_ref(), column)), w, value);
+        square = a.mul_add(a.load(load(variance[j].as_ref(), column)), a.mul(w, w), square);
     }
-    for k in 0..L {
-        value[k] *= wx[k];
-        square[k] *= wx[k] * wx[k];
-    }
-    (across(value), across(square))
-}
-
-/// Sum of lanes by halves.
-#[inline(always)]
-fn across<const L: usize>(mut lanes: [f32; L]) -> f32 {
-    let mut half = L / 2;
-    while half > 0 {
-        for k in 0..half {
-            lanes[k] += lanes[k + half];
-        }
-        half /= 2;
-    }
-    lanes[0]
+    (a.across(a.mul(value, wx)), a.across(a.mul(square, a.mul(wx, wx))))
 }
