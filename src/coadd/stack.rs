@@ -20,7 +20,7 @@ use crate::wcs::PixelBox;
 /// assert!(!Statistic::Median.is_streaming());
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "statistic")]
+#[serde(rename_all = "kebab-case")]
 pub enum Statistic {
     /// `Σ w I / Σ w`, variance `Σ w² V / (Σ w)²`. The only one whose PSF is the same for faint and bright objects, and
     /// the only one that needs no more memory for more inputs.

@@ -131,12 +131,11 @@ pub fn build_coadds(
     };
     if quanta > 0 {
         let bytes = comm.broadcast_shared(prepared.as_ref().map(|p| &*p.snapshot))?;
-        let job = Job::open(bytes)?;
-        let rank = Rank::new(comm, &job)?;
+        let job = agree(comm, Job::open(bytes))?;
+        let rank = agree(comm, Rank::new(comm, &job))?;
         let summary = run_quanta(comm, &job.costs()?, |quantum| rank.build(quantum), progress, &options.run)?;
-        rank.finish()?;
         // Every journal is closed before rank 0 reads them.
-        comm.barrier()?;
+        agree(comm, rank.finish())?;
         let mut outcome = Ok(());
         if let Some(prepared) = &prepared {
             let failed: Vec<QuantumRecord> =
@@ -157,6 +156,23 @@ pub fn build_coadds(
     }
     report.seconds = start.elapsed().as_secs_f64();
     Ok(report)
+}
+
+/// A step that each rank takes for itself: when it fails on one, all of them end, instead of waiting for that one.
+fn agree<T>(comm: &dyn Communicator, result: Result<T, BuildError>) -> Result<T, BuildError> {
+    let mine = result.as_ref().err().map(|error| format!("rank {} ({}): {error}", comm.rank(), comm.host()));
+    let all = comm.gather(mine.unwrap_or_default().as_bytes())?;
+    let verdict = all.map(|all| match all.iter().find(|text| !text.is_empty()) {
+        Some(text) => Err(String::from_utf8_lossy(text).into_owned()),
+        None => Ok(()),
+    });
+    match (result, broadcast_result(comm, verdict)) {
+        (Err(error), _) => Err(error),
+        (Ok(value), told) => {
+            told?;
+            Ok(value)
+        }
+    }
 }
 
 /// Everything that rank 0 does alone before the work: what an earlier build left is entered, the work is planned, and
