@@ -3,9 +3,7 @@
 //! `mpirun -n 4 deal`, or just `deal`. The first argument names one of the troubles the tests make:
 //! `fail`, `panic-quantum`, `panic-rank`, `withdraw`, `leave`, `large`, `twice`, `messages`, or `share <bytes>`.
 
-use bunter::ranks::{
-    Communicator, Failure, RanksError, RunOptions, Summary, World, broadcast_result, doing, run_quanta,
-};
+use bunter::ranks::{Failure, RanksError, RunOptions, Summary, World, broadcast_result, doing, run_quanta};
 use std::{error::Error, process::ExitCode};
 
 const QUANTA: usize = 200;
@@ -100,7 +98,7 @@ fn print(summary: &Summary<Toy>) {
 
 /// Broadcasts `bytes` bytes into shared memory, twice, and lets every rank compare what it sees.
 fn share(world: &World, bytes: usize) -> Result<bool, Box<dyn Error>> {
-    let pattern = |seed: usize| (0..bytes).map(|i| (i / 251 + i + seed) as u8);
+    let pattern = |seed: usize| (0..bytes).map(move |i| (i / 251 + i + seed) as u8);
     for seed in 0..2 {
         let root: Option<Vec<u8>> = world.is_root().then(|| pattern(seed).collect());
         let shared = world.broadcast_shared(root.as_deref())?;
