@@ -1,4 +1,5 @@
 //! Journals against crashes, damage and full disks.
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails with its test")]
 
 use bunter::ranks::{Damage, JournalReader, JournalRecord, JournalWriter, RECORD_LIMIT, RanksError, SyncPolicy};
 use rand::{RngExt, SeedableRng};
