@@ -1,11 +1,10 @@
 //! Ranks deal 200 uneven quanta among themselves; rank 0 prints what came out, which is the same on any number of ranks.
 //!
 //! `mpirun -n 4 deal`, or just `deal`. The first argument names one of the troubles the tests make:
-//! `fail`, `panic-quantum`, `panic-rank`, `withdraw`, `leave`, `large`, `twice`, `messages`, or `share <bytes>`.
+//! `fail`, `panic-quantum`, `panic-rank`, `withdraw`, `leave`, `large`, `twice`, `messages`, `root-fails`, or `share <bytes>`.
+#![expect(clippy::panic, reason = "the tests want to see what a panic does")]
 
-use bunter::ranks::{
-    Communicator, Failure, RanksError, RunOptions, Summary, World, broadcast_result, doing, run_quanta,
-};
+use bunter::ranks::{Failure, RanksError, RunOptions, Summary, World, broadcast_result, doing, run_quanta};
 use std::{error::Error, process::ExitCode};
 
 const QUANTA: usize = 200;
@@ -42,7 +41,7 @@ fn run(world: &World, mode: &str, bytes: usize) -> Result<bool, Box<dyn Error>> 
             panic!("found it");
         }
         "root-fails" => {
-            let opened = world.is_root().then(|| Err::<u64, _>("no registry here"));
+            let opened = world.is_root().then_some(Err::<u64, _>("no registry here"));
             let refused = matches!(broadcast_result(&**world, opened), Err(RanksError::Root { .. }));
             world.barrier()?;
             return Ok(!refused);
@@ -100,7 +99,7 @@ fn print(summary: &Summary<Toy>) {
 
 /// Broadcasts `bytes` bytes into shared memory, twice, and lets every rank compare what it sees.
 fn share(world: &World, bytes: usize) -> Result<bool, Box<dyn Error>> {
-    let pattern = |seed: usize| (0..bytes).map(|i| (i / 251 + i + seed) as u8);
+    let pattern = |seed: usize| (0..bytes).map(move |i| (i / 251 + i + seed) as u8);
     for seed in 0..2 {
         let root: Option<Vec<u8>> = world.is_root().then(|| pattern(seed).collect());
         let shared = world.broadcast_shared(root.as_deref())?;

@@ -245,7 +245,7 @@ where
                     }
                     (rank, order) => comm.send(rank, TO_RANK, &encode(&order)?),
                 })?;
-                if !back.is_empty() {
+                if working && !back.is_empty() {
                     held -= back.len().min(held);
                     coordinator.hear(0, Report::Returned(back))?;
                 }

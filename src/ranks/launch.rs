@@ -60,6 +60,8 @@ impl Launch {
 mod tests {
     use super::*;
 
+    type Variables = &'static [(&'static str, &'static str)];
+
     fn detect(variables: &[(&str, &str)]) -> Option<(usize, &'static str)> {
         let get = |name: &str| variables.iter().find(|v| v.0 == name).map(|v| v.1.to_owned());
         Launch::from_variables(get).map(|l| (l.copies.unwrap_or(0), l.launcher))
@@ -67,7 +69,7 @@ mod tests {
 
     #[test]
     fn launchers_by_their_variables() {
-        let cases: [(&[(&str, &str)], Option<usize>); 11] = [
+        let cases: [(Variables, Option<usize>); 11] = [
             (&[], None),
             (&[("OMPI_COMM_WORLD_SIZE", "4"), ("OMPI_COMM_WORLD_RANK", "0")], Some(4)),
             (&[("PMI_SIZE", "3"), ("PMI_RANK", "1")], Some(3)),

@@ -3,6 +3,7 @@
 //! A panic ends one process; under MPI the others would wait for it in their next collective operation until the job's
 //! time is over. So the hook installed here ends the whole job at once. Panics inside a quantum are the exception:
 //! they are caught and become that quantum's failure.
+#![cfg_attr(not(feature = "mpi"), expect(dead_code, reason = "a program that is alone has no one to take down"))]
 
 use std::{
     any::Any,

@@ -255,3 +255,180 @@ where
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ranks::ThreadCommunicator;
+
+    type Heard = Vec<(usize, usize)>;
+
+    #[derive(Default)]
+    struct Log {
+        started: Vec<(usize, usize)>,
+        done: Heard,
+        failed: Heard,
+        lost: Vec<usize>,
+        stop_after: Option<(usize, Arc<AtomicBool>)>,
+    }
+
+    impl Progress<u64> for Log {
+        fn on_start(&mut self, total: usize, ranks: usize) {
+            self.started.push((total, ranks));
+        }
+
+        fn on_done(&mut self, rank: usize, quantum: usize, _: &u64, seconds: f64) {
+            assert!(seconds >= 0.0);
+            self.done.push((rank, quantum));
+            if let Some((n, stop)) = &self.stop_after {
+                stop.store(self.done.len() >= *n, Ordering::Relaxed);
+            }
+        }
+
+        fn on_failed(&mut self, rank: usize, quantum: usize, _: &str) {
+            self.failed.push((rank, quantum));
+        }
+
+        fn on_lost(&mut self, rank: usize, _: &str) {
+            self.lost.push(rank);
+        }
+
+        fn tick(&mut self, counts: Counts) {
+            assert_eq!(counts.total, counts.pending + counts.assigned + counts.done + counts.failed);
+        }
+    }
+
+    /// The same run on so many ranks; every rank must return the same verdict.
+    fn on_ranks<W>(ranks: usize, quanta: usize, work: W, options: &RunOptions, log: &mut Log) -> Summary<u64>
+    where
+        W: Fn(usize, usize) -> Result<u64, Failure> + Sync,
+    {
+        let mut others = ThreadCommunicator::world(ranks).into_iter();
+        let root = others.next().unwrap();
+        let costs: Vec<f64> = (0..quanta).map(|q| (q * 7919 % 101) as f64).collect();
+        std::thread::scope(|scope| {
+            let work = &work;
+            let others: Vec<_> = others
+                .map(|comm| {
+                    let run = move || {
+                        let rank = comm.rank();
+                        run_quanta(&comm, &[], |q| work(rank, q), &mut (), options).map(|s| s.verdict)
+                    };
+                    scope.spawn(run)
+                })
+                .collect();
+            let summary = run_quanta(&root, &costs, |q| work(0, q), log, options).unwrap();
+            for other in others {
+                assert_eq!(other.join().unwrap().unwrap(), summary.verdict);
+            }
+            summary
+        })
+    }
+
+    fn square(q: usize) -> u64 {
+        (q * q) as u64
+    }
+
+    #[test]
+    fn every_quantum_once_on_any_number_of_ranks() {
+        for ranks in [1, 2, 3, 5, 16] {
+            for quanta in [0, 1, 2, 7, 300] {
+                let mut log = Log::default();
+                let summary = on_ranks(ranks, quanta, |_, q| Ok(square(q)), &RunOptions::default(), &mut log);
+                assert!(summary.verdict.is_success());
+                let results: Vec<_> = summary.done.iter().map(|d| (d.quantum, d.result)).collect();
+                assert_eq!(results, (0..quanta).map(|q| (q, square(q))).collect::<Vec<_>>());
+                assert_eq!((log.started, log.done.len()), (vec![(quanta, ranks)], quanta));
+                assert!(summary.done.iter().all(|d| d.rank < ranks));
+            }
+        }
+    }
+
+    #[test]
+    fn failures_and_panics_are_their_quantums_own() {
+        let work = |_, q| match q {
+            3 | 40 => Err(Failure::from(std::io::Error::other("no input"))),
+            5 => panic!("patch {q} is upside down"),
+            q => Ok(square(q)),
+        };
+        for ranks in [1, 2, 3, 5] {
+            let mut log = Log::default();
+            let summary = on_ranks(ranks, 60, work, &RunOptions::default(), &mut log);
+            assert_eq!(summary.verdict, Verdict { total: 60, done: 57, failed: 3, left: 0 });
+            let failed: Vec<_> = summary.failed.iter().map(|f| (f.quantum, f.cause.as_str())).collect();
+            assert_eq!(failed, [(3, "no input"), (5, "panicked: patch 5 is upside down"), (40, "no input")]);
+            assert_eq!(log.failed.len(), 3);
+        }
+    }
+
+    #[test]
+    fn a_withdrawn_ranks_work_is_done_by_others() {
+        for ranks in [2, 3, 5] {
+            // Also when it is rank 0, which goes on dealing.
+            for leaver in [0, ranks - 1] {
+                let work = |rank, q| if rank == leaver { Err(Failure::of_rank("disk full")) } else { Ok(square(q)) };
+                let mut log = Log::default();
+                let summary = on_ranks(ranks, 50, work, &RunOptions::default(), &mut log);
+                assert!(summary.verdict.is_success(), "{}", summary.verdict);
+                assert!(summary.done.iter().all(|d| d.rank != leaver));
+                assert!(summary.lost.len() <= 1 && log.lost.len() == summary.lost.len());
+            }
+        }
+    }
+
+    #[test]
+    fn when_every_rank_withdraws_the_work_is_left() {
+        for ranks in [1, 2, 5] {
+            let work = |_, _| Err(Failure::of_rank("disk full"));
+            let summary = on_ranks(ranks, 20, work, &RunOptions::default(), &mut Log::default());
+            assert_eq!(summary.verdict, Verdict { total: 20, done: 0, failed: 0, left: 20 });
+            assert_eq!((summary.lost.len(), summary.left.len()), (ranks, 20));
+        }
+    }
+
+    #[test]
+    fn dealing_stops_at_too_many_failures() {
+        for ranks in [1, 2, 5] {
+            let options = RunOptions { max_failures: Some(2), ..RunOptions::default() };
+            let work = |_, _| Err(Failure::new("nothing works"));
+            let summary = on_ranks(ranks, 500, work, &options, &mut Log::default());
+            let Verdict { total, done, failed, left } = summary.verdict;
+            assert_eq!((total, done, failed + left), (500, 0, 500));
+            // What was begun when the second failure was heard may fail too.
+            assert!((2..=2 + ranks * 4).contains(&failed), "{failed} failed on {ranks} ranks");
+        }
+    }
+
+    #[test]
+    fn a_raised_flag_stops_the_dealing() {
+        for ranks in [1, 3] {
+            let stop = Arc::new(AtomicBool::new(false));
+            let options = RunOptions { stop: Some(stop.clone()), ..RunOptions::default() };
+            let mut log = Log { stop_after: Some((4, stop)), ..Log::default() };
+            let summary = on_ranks(ranks, 5000, |_, q| Ok(square(q)), &options, &mut log);
+            let Verdict { done, failed, left, .. } = summary.verdict;
+            assert!(done >= 4 && left > 0 && failed == 0 && done + left == 5000, "{}", summary.verdict);
+        }
+    }
+
+    #[test]
+    fn a_message_that_makes_no_sense_ends_the_run_everywhere() {
+        let mut world = ThreadCommunicator::world(3).into_iter();
+        let (root, one, two) = (world.next().unwrap(), world.next().unwrap(), world.next().unwrap());
+        let options = &RunOptions::default();
+        std::thread::scope(|scope| {
+            let work = |q| Ok(square(q));
+            let good = scope.spawn(move || run_quanta(&one, &[], work, &mut (), options).map(drop));
+            let bad = scope.spawn(move || {
+                two.send(0, worker::TO_ROOT, b"gibberish").unwrap();
+                run_quanta(&two, &[], work, &mut (), options).map(drop)
+            });
+            let result = run_quanta(&root, &[1.0; 100], work, &mut (), options);
+            assert!(matches!(result, Err(RanksError::Protocol { rank: 2, .. })), "{result:?}");
+            for rank in [good, bad] {
+                let said = rank.join().unwrap().unwrap_err().to_string();
+                assert!(said.starts_with("rank 2 sent an unexpected message"), "{said}");
+            }
+        });
+    }
+}
