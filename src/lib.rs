@@ -2,6 +2,7 @@
 
 pub mod camera;
 pub mod dataset;
+pub mod datastore;
 pub mod dimension;
 pub mod simulate;
 pub mod sphere;

@@ -181,6 +181,12 @@ impl Header {
         }
     }
 
+    /// Adds a record at the end as it is, without looking for one of the same keyword: for readers of files, where a
+    /// keyword may be repeated and hundreds of look-ups would cost more than the reading.
+    pub fn push(&mut self, card: Card) {
+        self.cards.push(card);
+    }
+
     /// Takes all records of `keyword` out.
     pub fn remove(&mut self, keyword: &str) {
         self.cards.retain(|c| !c.keyword.eq_ignore_ascii_case(keyword));
