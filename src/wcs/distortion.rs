@@ -151,18 +151,26 @@ impl Tpv {
 
 /// Solves `map(x, y) = target` from a start. `None` when it does not converge.
 ///
-/// Convergence is quadratic: a last step below 1e-12 of the coordinates leaves an error at the level of rounding.
+/// A step that makes matters worse is halved, so that a start far off does not jump about. Convergence is quadratic: a
+/// last step below 1e-12 of the coordinates leaves an error at the level of rounding.
 fn newton(map: impl Fn(f64, f64) -> [Jet; 2], target: (f64, f64), start: (f64, f64)) -> Option<(f64, f64)> {
     const MAX_STEPS: usize = 40;
     const LAST_STEP: f64 = 1e-12;
     let (mut x, mut y) = start;
+    let (mut dx, mut dy, mut before) = (0.0, 0.0, f64::INFINITY);
     for _ in 0..MAX_STEPS {
         let [f, g] = map(x, y);
         let (rf, rg) = (f.value - target.0, g.value - target.1);
+        let residual = rf.abs() + rg.abs();
+        if residual > before {
+            (dx, dy) = (0.5 * dx, 0.5 * dy);
+            (x, y) = (x + dx, y + dy);
+            continue;
+        }
+        before = residual;
         let det = f.du * g.dv - f.dv * g.du;
-        let (dx, dy) = ((rf * g.dv - rg * f.dv) / det, (rg * f.du - rf * g.du) / det);
-        x -= dx;
-        y -= dy;
+        (dx, dy) = ((rf * g.dv - rg * f.dv) / det, (rg * f.du - rf * g.du) / det);
+        (x, y) = (x - dx, y - dy);
         if !(x.is_finite() && y.is_finite()) {
             return None;
         }

@@ -279,6 +279,7 @@ fn coefficients<const N: usize>(axis: usize, pv: &Pv, reason: &'static str) -> R
 
 fn tpv_axis(axis: usize, pv: &Pv) -> Result<TpvAxis, WcsError> {
     let mut dense: [f64; TPV_TERMS] = coefficients(axis, pv, "TPV knows the terms 0 to 39")?;
+    // The default of the convention's text; wcslib takes zero when the keyword is left out.
     if !pv.iter().any(|(m, _)| *m == 1) {
         dense[1] = 1.0;
     }

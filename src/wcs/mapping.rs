@@ -25,7 +25,8 @@ const MAX_PIXELS: u64 = 1 << 34;
 /// quadratic polynomial in each coordinate. The grid hangs on the first pixel of the output box, in blocks of 128 by 128
 /// pixels; where the error, measured inside every cell against the exact way and counted twice, is above the tolerance,
 /// the cells of that block are halved, down to 8 pixels. Cells that fail even then, such as those on the edge of the
-/// visible hemisphere, are computed exactly, pixel by pixel.
+/// visible hemisphere, are computed exactly, pixel by pixel. A block without a position at any of its nine first nodes
+/// has none at all.
 ///
 /// A position depends on the two WCS, the output box of [`GridMapping::new`] and the pixel alone: rows may be asked for
 /// in strips of any shape, in any order, and every bit is the same.
@@ -96,8 +97,9 @@ struct Place<'a> {
 impl GridMapping {
     /// The mapping of the pixels of `output_box` into the pixel plane of `input`, within `tolerance_px` input pixels.
     ///
-    /// Costs about a millisecond for a patch of 4200 by 4200 pixels; the input need not cover the output. Restrict the
-    /// output box by [`GridMapping::output_box`] first where the input covers a small part of it.
+    /// Costs one or two milliseconds for a patch of 4200 by 4200 pixels. The input need not cover the output, but far off a
+    /// detector its distortion polynomials run wild and cells grow small: restrict the output box by
+    /// [`GridMapping::output_box`] first.
     ///
     /// # Errors
     /// [`WcsError::Tolerance`], [`WcsError::OutputBox`].
