@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
 
-use super::fits::{self, Pixels, Plane};
 use super::render::{Spot, render};
 use super::sky::{self, Stars, Visit};
 use super::{SimulateError, SimulateOptions, SimulatedWcs};
 use crate::dataset::MaskPlanes;
+use crate::datastore::FitsWriter;
 use crate::wcs::{Header, PixelBox, Wcs};
 
 /// How far a simulation has come.
@@ -174,15 +174,15 @@ fn exposure(o: &SimulateOptions, stars: &Stars, visit: &Visit, v: u32, detector:
         mask_header.set(&format!("MP_{name}"), i64::from(bit));
     }
     let (image_header, variance_header) = (with_unit("adu"), with_unit("adu2"));
-    let bytes = fits::write(
-        &path,
-        &primary_header(o, visit, detector),
-        &[
-            Plane { name: "IMAGE", header: &image_header, pixels: Pixels::Real(&planes.image) },
-            Plane { name: "MASK", header: &mask_header, pixels: Pixels::Bits(&planes.mask) },
-            Plane { name: "VARIANCE", header: &variance_header, pixels: Pixels::Real(&planes.variance) },
-        ],
-    )
+    let bytes = whole_file(&path, |file| {
+        let mut writer = FitsWriter::new(io::BufWriter::with_capacity(1 << 20, file));
+        writer.primary(&primary_header(o, visit, detector))?;
+        writer.image_f32("IMAGE", &image_header, planes.image.view())?;
+        writer.image_i32("MASK", &mask_header, planes.mask.view())?;
+        writer.image_f32("VARIANCE", &variance_header, planes.variance.view())?;
+        writer.finish()?;
+        Ok(file.metadata()?.len())
+    })
     .map_err(|source| SimulateError::Write { path, source })?;
     let corners = wcs.corners(PixelBox::new(0, 0, o.nx, o.ny)).map(|c| c.map(|sky| (sky.lon_deg(), sky.lat_deg())));
     Ok(Row { file, visit: v, detector, corners: corners.unwrap_or([(f64::NAN, f64::NAN); 4]), inside, bytes })
