@@ -92,7 +92,7 @@ impl<'a> FileScope<'a> {
     pub(super) fn set_wcs(&mut self, wcs: &Wcs, shape: (usize, usize)) {
         let (x, y) = ((shape.1 as f64 - 1.0) / 2.0, (shape.0 as f64 - 1.0) / 2.0);
         if let (Some(scale), Some(sky)) = (wcs.pixel_scale(x, y), wcs.pixel_to_sky(x, y)) {
-            self.wcs = Some((scale.to_degrees() * 3600.0, sky.lon.to_degrees(), sky.lat.to_degrees()));
+            self.wcs = Some((scale, sky.lon.to_degrees(), sky.lat.to_degrees()));
         }
     }
 
