@@ -1,5 +1,7 @@
 //! Translators on the headers of real images, and on headers with something wrong.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at the first surprise")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -74,7 +76,7 @@ fn decam_images_with_their_table() {
         let table = Sidecar::parse("ccds.csv", &fs::read_to_string(folder.join("ccds.csv")).unwrap()).unwrap();
         let names: BTreeSet<String> =
             fs::read_dir(&folder).unwrap().map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
-        for name in names.iter().filter(|n| n.ends_with(".fits")) {
+        for name in names.iter().filter(|n| Path::new(n).extension() == Some("fits".as_ref())) {
             let hdus = hdus(&folder.join(name));
             let sidecars = [table.clone()];
             let file = ExposureFile { path: name, hdus: &hdus, sidecars: &sidecars, siblings: Some(&names) };
@@ -107,7 +109,7 @@ fn decam_images_with_their_table() {
     assert_eq!(count, 14);
 }
 
-/// A DECam image: the primary and the image header.
+/// An image of the Dark Energy Camera: the primary and the image header.
 fn decam() -> Vec<HduInfo> {
     let mut primary: Header =
         [("INSTRUME", "DECam"), ("FILTER", "g DECam SDSS c0001 4720.0 1520.0")].into_iter().collect();
@@ -240,7 +242,7 @@ fn any_image_is_read_with_warnings_for_each_guess() {
     assert!(matches!(found.measure("x", &empty.view()), Err(CameraError::NoPixels { .. })));
 }
 
-/// As `real_to_calexp` writes them: the camera's name in its own spelling, the detector by name.
+/// As converters of other surveys write them: the camera's name in its own spelling, the detector by name.
 #[test]
 fn a_calexp_of_any_camera_is_known_by_its_planes() {
     let mut primary: Header = [("INSTRUME", "decam"), ("DETECTOR", "N12"), ("FILTER", "z")].into_iter().collect();

@@ -1,5 +1,7 @@
 //! A simulated survey is what its options say, to the byte.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -130,7 +132,7 @@ fn masked_pixels_are_junk_and_the_rest_is_noise() {
         assert_eq!(pixel.is_nan(), mask & bit("NO_DATA") != 0);
         assert_eq!(pixel.is_nan(), variance.is_nan());
         if mask & bit("BAD") != 0 && !pixel.is_nan() && mask & bit("CR") == 0 {
-            assert_eq!(pixel.abs(), 5000.0);
+            assert!((pixel.abs() - 5000.0).abs() < 0.5, "{pixel}");
             bad += 1;
         }
         rays += i32::from(mask & bit("CR") != 0);
@@ -207,7 +209,10 @@ fn what_is_there_is_not_overwritten_unasked() {
     assert_eq!(fingerprint(folder.path()), before);
     let count = AtomicU64::new(0);
     let fewer = SimulateOptions { ccds: 1, overwrite: true, ..options };
-    simulate(&fewer, &|p| drop(count.fetch_max(p.done, Ordering::Relaxed))).unwrap();
+    simulate(&fewer, &|p| {
+        count.fetch_max(p.done, Ordering::Relaxed);
+    })
+    .unwrap();
     assert_eq!(count.into_inner(), 1);
     let left = fs::read_dir(folder.path())
         .unwrap()

@@ -108,7 +108,9 @@ fn prepare(o: &SimulateOptions) -> Result<(), SimulateError> {
     for entry in std::fs::read_dir(&o.out).map_err(fail)? {
         let entry = entry.map_err(fail)?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name == "visits.csv" || (name.starts_with("calexp-") && name.ends_with(".fits")) {
+        if name == "visits.csv"
+            || (name.starts_with("calexp-") && Path::new(&name).extension() == Some("fits".as_ref()))
+        {
             if !o.overwrite {
                 return Err(SimulateError::Occupied { out: o.out.clone(), found: name });
             }
@@ -278,7 +280,7 @@ fn truth_table(o: &SimulateOptions, stars: &Stars, rows: &[Row]) -> String {
 
 fn target_header(o: &SimulateOptions) -> String {
     let (side, s) = (o.patch_pixels(), o.patch_arcsec() / 3600.0);
-    let centre = (f64::from(side) + 1.0) / 2.0;
+    let centre = 0.5 * (f64::from(side) + 1.0);
     let mut text = String::new();
     let mut card = |keyword: &str, value: String| {
         let _ = writeln!(text, "{keyword:<8}= {value:>20}");
