@@ -121,8 +121,8 @@ impl<W: Write> FitsWriter<W> {
     /// # Errors
     /// [`io::Error`] of the writer; of kind `InvalidInput` for a column of another type.
     pub fn table(&mut self, name: &str, header: &Header, table: &RecordBatch) -> io::Result<()> {
-        let columns = table
-            .schema()
+        let schema = table.schema();
+        let columns = schema
             .fields()
             .iter()
             .zip(table.columns())
@@ -142,10 +142,9 @@ impl<W: Write> FitsWriter<W> {
         for (n, column) in (1..).zip(&columns) {
             structure.push(card(&format!("TTYPE{n}"), column.name, ""));
             structure.push(card(&format!("TFORM{n}"), column.form.as_str(), ""));
-            if let Some(zero) = column.zero {
+            if let Some(zero) = &column.zero {
                 structure.push(card(&format!("TSCAL{n}"), 1_i64, ""));
-                // An integer card: no real holds 2^63 exactly in text that every reader takes for one.
-                structure.push(Card { keyword: format!("TZERO{n}"), value: zero, comment: String::new() });
+                structure.push(card(&format!("TZERO{n}"), zero.clone(), ""));
             }
         }
         structure.push(card("EXTNAME", name, ""));
