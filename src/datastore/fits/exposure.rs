@@ -169,7 +169,7 @@ impl<'a> FitsExposure<'a> {
         let place = || format!("HDU {}", self.image.index);
         let mut wcs = header.clone();
         wcs.retain(|card| !is_structural(&card.keyword));
-        Wcs::from_header(&wcs).map_err(|e| DatastoreError::header(self.main.path(), place(), e))
+        Wcs::from_header(&wcs).map_err(|e| DatastoreError::unsupported(self.main.path(), format!("{}: {e}", place())))
     }
 
     pub(crate) fn wcs(&self) -> Result<Wcs> {
