@@ -85,7 +85,8 @@ impl Composite {
     }
 
     pub(crate) fn wcs(&self) -> Result<Wcs> {
-        Wcs::from_header(&parse_header(&self.index.wcs)).map_err(|e| DatastoreError::unsupported(self.path(), format!("wcs: {e}")))
+        Wcs::from_header(&parse_header(&self.index.wcs))
+            .map_err(|e| DatastoreError::unsupported(self.path(), format!("wcs: {e}")))
     }
 
     /// The box to read and its place in the arrays.
