@@ -36,7 +36,7 @@ pub enum Recognition<'a> {
 }
 
 impl Cameras {
-    /// Those that come with the program: DECam, VIRCAM, HSC, LSSTCam, LSSTComCam, SimCam; files in the layout of an LSST
+    /// Those that come with the program: `DECam`, `VIRCAM`, `HSC`, `LSSTCam`, `LSSTComCam`, `SimCam`; files in the layout of an LSST
     /// calexp of any of them; and images with a WCS of any other camera.
     ///
     /// # Errors
@@ -74,7 +74,8 @@ impl Cameras {
         if definition.instrument.is_none() && definition.translators.is_empty() {
             return Err(fail("holds neither an [instrument] nor a [[translator]]".to_owned()));
         }
-        let instrument = definition.instrument.map(|i| i.build()).transpose().map_err(fail)?;
+        let instrument =
+            definition.instrument.map(super::definition::InstrumentDefinition::build).transpose().map_err(fail)?;
         let translators: Result<Vec<_>, _> =
             definition.translators.into_iter().map(|rules| Translator::new(rules, origin)).collect();
         self.translators.splice(0..0, translators?);

@@ -62,6 +62,17 @@ impl<'a> ExposureFile<'a> {
     }
 }
 
+/// The table beside a file, as expressions see it.
+#[derive(Clone, Copy)]
+pub(super) struct SidecarScope<'a> {
+    /// What expressions call it.
+    pub(super) name: &'a str,
+    /// Its file's name.
+    pub(super) file: &'a str,
+    /// The table, and the row of the image; `None` where either is missing.
+    pub(super) row: Option<(&'a Sidecar, usize)>,
+}
+
 /// The scope of expressions about one image of a file.
 pub(super) struct FileScope<'a> {
     pub(super) file: ExposureFile<'a>,
@@ -69,8 +80,7 @@ pub(super) struct FileScope<'a> {
     pub(super) image: usize,
     /// Centre scale (arcsec) and position (degrees), once the WCS is known.
     pub(super) wcs: Option<(f64, f64, f64)>,
-    /// The table's name in expressions, the table, and the row.
-    pub(super) sidecar: Option<(&'a str, Option<(&'a Sidecar, usize)>, &'a str)>,
+    pub(super) sidecar: Option<SidecarScope<'a>>,
     pub(super) warnings: RefCell<Vec<String>>,
 }
 
@@ -82,7 +92,7 @@ impl<'a> FileScope<'a> {
     pub(super) fn set_wcs(&mut self, wcs: &Wcs, shape: (usize, usize)) {
         let (x, y) = ((shape.1 as f64 - 1.0) / 2.0, (shape.0 as f64 - 1.0) / 2.0);
         if let (Some(scale), Some(sky)) = (wcs.pixel_scale(x, y), wcs.pixel_to_sky(x, y)) {
-            self.wcs = Some((scale.to_degrees() * 3600.0, sky.lon.to_degrees(), sky.lat.to_degrees()));
+            self.wcs = Some((scale, sky.lon.to_degrees(), sky.lat.to_degrees()));
         }
     }
 
@@ -102,7 +112,7 @@ impl<'a> FileScope<'a> {
     }
 
     fn in_sidecar(&self, column: &str) -> Result<Value, EvaluateError> {
-        let Some((name, row, file)) = self.sidecar else {
+        let Some(SidecarScope { name, file, row }) = self.sidecar else {
             return Err(missing(format!("column `{column}`"), None));
         };
         let Some((table, row)) = row else {
@@ -156,7 +166,7 @@ impl Scope for FileScope<'_> {
             Some("wcs") => self.of_wcs(name),
             Some("primary") => self.in_header(0, "primary", name),
             Some("image") => self.in_header(self.image, "image", name),
-            Some(part) if self.sidecar.is_some_and(|(table, ..)| table == part) => self.in_sidecar(name),
+            Some(part) if self.sidecar.is_some_and(|table| table.name == part) => self.in_sidecar(name),
             Some(part) => match part.strip_prefix("hdu").and_then(|digits| digits.parse().ok()) {
                 Some(index) => self.in_header(index, part, name),
                 None => match self.file.hdu_named(part) {

@@ -78,7 +78,7 @@ impl Instrument {
         let spelled =
             |f: &&Filter, same: fn(&str, &str) -> bool| same(&f.name, name) || f.aliases.iter().any(|a| same(a, name));
         self.filters.iter().find(|f| spelled(f, |a, b| a == b)).or_else(|| {
-            let mut found = self.filters.iter().filter(|f| spelled(f, |a, b| a.eq_ignore_ascii_case(b)));
+            let mut found = self.filters.iter().filter(|f| spelled(f, str::eq_ignore_ascii_case));
             found.next().filter(|_| found.next().is_none())
         })
     }

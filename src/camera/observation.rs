@@ -72,7 +72,7 @@ impl ObservationInfo {
     ///
     /// # Errors
     /// [`CameraError::NoPixels`] when no pixel is finite.
-    pub fn measure(&mut self, file: &str, pixels: ArrayView2<'_, f32>) -> Result<(), CameraError> {
+    pub fn measure(&mut self, file: &str, pixels: &ArrayView2<'_, f32>) -> Result<(), CameraError> {
         if !self.needs_pixels() {
             return Ok(());
         }

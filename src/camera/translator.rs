@@ -3,7 +3,7 @@
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
 use super::definition::{HduRule, MaskRule, MeaningRule, PlaneRule, TranslatorDefinition, VarianceKind, VarianceRule};
-use super::exposure_file::{ExposureFile, FileScope};
+use super::exposure_file::{ExposureFile, FileScope, SidecarScope};
 use super::expression::{EvaluateError, HeaderExpression, Value};
 use super::{CameraError, Instrument, ObservationInfo, ToMeasure, time};
 use crate::dataset::{FitsLayout, FitsMask, FitsPlane, FitsVariance, MaskMeaning};
@@ -154,7 +154,7 @@ impl Translator {
                 table.find(&keys).map(|row| (table, row))
             }
         };
-        scope.sidecar = Some((&rule.name, row, &rule.file));
+        scope.sidecar = Some(SidecarScope { name: &rule.name, file: &rule.file, row });
         Ok(())
     }
 

@@ -232,4 +232,4 @@ impl DatastoreError {
 }
 
 /// The result of this room's functions.
-pub type Result<T, E = DatastoreError> = std::result::Result<T, E>;
+pub(crate) type Result<T, E = DatastoreError> = std::result::Result<T, E>;

@@ -20,7 +20,6 @@
 //! Left out on purpose: galaxies, real point spread functions, raw frames and calibrations.
 
 mod error;
-mod fits;
 mod options;
 mod random;
 mod render;

@@ -122,8 +122,8 @@ pub(super) fn wcs_header(o: &SimulateOptions, visit: &Visit, detector: u32, kind
     for (keyword, value) in [
         ("CRVAL1", visit.ra.rem_euclid(360.0)),
         ("CRVAL2", visit.dec),
-        ("CRPIX1", (nx + 1.0) / 2.0 - x),
-        ("CRPIX2", (ny + 1.0) / 2.0 - y),
+        ("CRPIX1", 0.5 * (nx + 1.0) - x),
+        ("CRPIX2", 0.5 * (ny + 1.0) - y),
         ("CD1_1", -s * cos),
         ("CD1_2", s * sin),
         ("CD2_1", s * sin),

@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
 
-use super::fits::{self, Pixels, Plane};
 use super::render::{Spot, render};
 use super::sky::{self, Stars, Visit};
 use super::{SimulateError, SimulateOptions, SimulatedWcs};
 use crate::dataset::MaskPlanes;
+use crate::datastore::FitsWriter;
 use crate::wcs::{Header, PixelBox, Wcs};
 
 /// How far a simulation has come.
@@ -108,7 +108,9 @@ fn prepare(o: &SimulateOptions) -> Result<(), SimulateError> {
     for entry in std::fs::read_dir(&o.out).map_err(fail)? {
         let entry = entry.map_err(fail)?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if name == "visits.csv" || (name.starts_with("calexp-") && name.ends_with(".fits")) {
+        if name == "visits.csv"
+            || (name.starts_with("calexp-") && Path::new(&name).extension() == Some("fits".as_ref()))
+        {
             if !o.overwrite {
                 return Err(SimulateError::Occupied { out: o.out.clone(), found: name });
             }
@@ -174,15 +176,15 @@ fn exposure(o: &SimulateOptions, stars: &Stars, visit: &Visit, v: u32, detector:
         mask_header.set(&format!("MP_{name}"), i64::from(bit));
     }
     let (image_header, variance_header) = (with_unit("adu"), with_unit("adu2"));
-    let bytes = fits::write(
-        &path,
-        &primary_header(o, visit, detector),
-        &[
-            Plane { name: "IMAGE", header: &image_header, pixels: Pixels::Real(&planes.image) },
-            Plane { name: "MASK", header: &mask_header, pixels: Pixels::Bits(&planes.mask) },
-            Plane { name: "VARIANCE", header: &variance_header, pixels: Pixels::Real(&planes.variance) },
-        ],
-    )
+    let bytes = whole_file(&path, |file| {
+        let mut writer = FitsWriter::new(io::BufWriter::with_capacity(1 << 20, file));
+        writer.primary(&primary_header(o, visit, detector))?;
+        writer.image_f32("IMAGE", &image_header, planes.image.view())?;
+        writer.image_i32("MASK", &mask_header, planes.mask.view())?;
+        writer.image_f32("VARIANCE", &variance_header, planes.variance.view())?;
+        writer.finish()?;
+        Ok(file.metadata()?.len())
+    })
     .map_err(|source| SimulateError::Write { path, source })?;
     let corners = wcs.corners(PixelBox::new(0, 0, o.nx, o.ny)).map(|c| c.map(|sky| (sky.lon_deg(), sky.lat_deg())));
     Ok(Row { file, visit: v, detector, corners: corners.unwrap_or([(f64::NAN, f64::NAN); 4]), inside, bytes })
@@ -278,7 +280,7 @@ fn truth_table(o: &SimulateOptions, stars: &Stars, rows: &[Row]) -> String {
 
 fn target_header(o: &SimulateOptions) -> String {
     let (side, s) = (o.patch_pixels(), o.patch_arcsec() / 3600.0);
-    let centre = (f64::from(side) + 1.0) / 2.0;
+    let centre = 0.5 * (f64::from(side) + 1.0);
     let mut text = String::new();
     let mut card = |keyword: &str, value: String| {
         let _ = writeln!(text, "{keyword:<8}= {value:>20}");

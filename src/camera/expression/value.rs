@@ -54,7 +54,10 @@ impl Value {
             (Self::Bool(a), Self::Bool(b)) => a == b,
             (Self::Int(a), Self::Int(b)) => a == b,
             (Self::Text(a), Self::Text(b)) => a.trim_end() == b.trim_end(),
-            _ => matches!((self.as_f64(), other.as_f64()), (Some(a), Some(b)) if a == b),
+            _ => self
+                .as_f64()
+                .zip(other.as_f64())
+                .is_some_and(|(a, b)| a.total_cmp(&b).is_eq() || (a == 0.0 && b == 0.0)),
         }
     }
 }

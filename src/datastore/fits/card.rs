@@ -264,7 +264,7 @@ mod tests {
         assert_eq!(get("BROKEN"), Some("no end".into()));
         assert_eq!(get("AFTER"), None);
         assert_eq!(header.cards().iter().find(|c| c.keyword == "OBJECT").unwrap().comment, "name");
-        assert_eq!(header.cards().len(), 13);
+        assert_eq!(header.cards().len(), 12);
     }
 
     #[test]
