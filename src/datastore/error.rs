@@ -199,7 +199,12 @@ impl DatastoreError {
     }
 
     pub(crate) fn hdf5(path: &Path, object: impl Into<String>, source: &hdf5::Error) -> Self {
-        Self::Hdf5 { path: path.to_owned(), object: object.into(), message: source.to_string() }
+        let message = source.to_string();
+        // The library buries the one cause that has its own remedy in a paragraph.
+        if message.contains("No space left on device") {
+            return Self::Io { action: "write", path: path.to_owned(), source: std::io::ErrorKind::StorageFull.into() };
+        }
+        Self::Hdf5 { path: path.to_owned(), object: object.into(), message }
     }
 
     pub(crate) fn inconsistent(path: &Path, reason: impl Into<String>) -> Self {

@@ -11,11 +11,11 @@ use ndarray::Array2;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-pub fn rng(seed: u64) -> ChaCha8Rng {
+pub(crate) fn rng(seed: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)
 }
 
-pub fn wcs() -> Wcs {
+pub(crate) fn wcs() -> Wcs {
     let mut header = Header::default();
     header.set("CTYPE1", "RA---TAN");
     header.set("CTYPE2", "DEC--TAN");
@@ -37,7 +37,7 @@ pub fn wcs() -> Wcs {
     Wcs::from_header(&header).unwrap()
 }
 
-pub fn metadata() -> Header {
+pub(crate) fn metadata() -> Header {
     let mut header = Header::default();
     header.set_commented("EXPTIME", 30.25, "[s] open shutter");
     header.set("VISIT", 903_334_i64);
@@ -58,13 +58,13 @@ fn planes(bbox: PixelBox, seed: u64) -> (Array2<f32>, Array2<i32>, Array2<f32>) 
     (image, mask, variance)
 }
 
-pub fn exposure(bbox: PixelBox, seed: u64) -> Exposure {
+pub(crate) fn exposure(bbox: PixelBox, seed: u64) -> Exposure {
     let (image, mask, variance) = planes(bbox, seed);
     let mask_planes = MaskPlanes::default();
     Exposure { bbox, image, mask, variance, mask_planes, wcs: wcs(), zero_point: 27.125, metadata: metadata() }
 }
 
-pub fn inputs() -> RecordBatch {
+pub(crate) fn inputs() -> RecordBatch {
     RecordBatch::try_from_iter_with_nullable([
         ("instrument", Arc::new(StringArray::from(vec![Some("HSC"), None, Some("Ω long name")])) as ArrayRef, true),
         ("visit", Arc::new(Int64Array::from(vec![1_i64, -2, i64::MAX])) as ArrayRef, false),
@@ -75,7 +75,7 @@ pub fn inputs() -> RecordBatch {
     .unwrap()
 }
 
-pub fn coadd(bbox: PixelBox, seed: u64) -> Coadd {
+pub(crate) fn coadd(bbox: PixelBox, seed: u64) -> Coadd {
     let (image, mask, variance) = planes(bbox, seed);
     let mut rng = rng(seed + 1);
     Coadd {
@@ -94,7 +94,7 @@ pub fn coadd(bbox: PixelBox, seed: u64) -> Coadd {
 }
 
 /// The part of an exposure in a box, by plain slicing.
-pub fn cut(whole: &Exposure, subset: PixelBox) -> Exposure {
+pub(crate) fn cut(whole: &Exposure, subset: PixelBox) -> Exposure {
     let (x, y) = ((subset.x0 - whole.bbox.x0) as usize, (subset.y0 - whole.bbox.y0) as usize);
     let (h, w) = subset.shape();
     let slice = ndarray::s![y..y + h, x..x + w];
@@ -107,11 +107,11 @@ pub fn cut(whole: &Exposure, subset: PixelBox) -> Exposure {
     }
 }
 
-pub fn bits(a: &Array2<f32>) -> Array2<u32> {
+pub(crate) fn bits(a: &Array2<f32>) -> Array2<u32> {
     a.mapv(f32::to_bits)
 }
 
-pub fn assert_same(a: &Exposure, b: &Exposure) {
+pub(crate) fn assert_same(a: &Exposure, b: &Exposure) {
     assert_eq!(a.bbox, b.bbox);
     assert_eq!(bits(&a.image), bits(&b.image));
     assert_eq!(a.mask, b.mask);
@@ -122,14 +122,14 @@ pub fn assert_same(a: &Exposure, b: &Exposure) {
     assert_eq!(a.metadata.cards(), b.metadata.cards());
 }
 
-pub fn random_box(rng: &mut ChaCha8Rng, bbox: PixelBox) -> PixelBox {
+pub(crate) fn random_box(rng: &mut ChaCha8Rng, bbox: PixelBox) -> PixelBox {
     let (x, y) = (rng.random_range(0..bbox.width), rng.random_range(0..bbox.height));
     let (w, h) = (rng.random_range(0..=bbox.width - x), rng.random_range(0..=bbox.height - y));
     PixelBox::new(bbox.x0 + x as i32, bbox.y0 + y as i32, w, h)
 }
 
 /// Real survey images, where they are.
-pub fn real_images() -> Option<PathBuf> {
+pub(crate) fn real_images() -> Option<PathBuf> {
     let folder = std::env::var_os("BUNTER_IMAGES")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/images"), PathBuf::from);
     if folder.is_dir() {
@@ -140,7 +140,7 @@ pub fn real_images() -> Option<PathBuf> {
 }
 
 /// Runs a Python program with astropy, numpy and h5py, where there is one (`BUNTER_PYTHON`, or `python3`).
-pub fn python(program: &str, arguments: &[&Path]) -> Option<String> {
+pub(crate) fn python(program: &str, arguments: &[&Path]) -> Option<String> {
     let python = std::env::var_os("BUNTER_PYTHON").unwrap_or_else(|| "python3".into());
     let probe = std::process::Command::new(&python).args(["-c", "import astropy, h5py"]).output();
     if !probe.is_ok_and(|p| p.status.success()) {

@@ -151,7 +151,9 @@ impl Iterator for Scan<'_> {
         let rest = self.file.bytes().get(usize::try_from(self.offset).ok()?..)?;
         // Behind the last unit the standard allows "special records"; anything that does not begin like an extension
         // ends the walk.
-        if self.finished || rest.is_empty() || (self.index > 0 && !rest.starts_with(b"XTENSION=")) {
+        const NEXT: &[u8] = b"XTENSION=";
+        let another = rest.starts_with(NEXT) || NEXT.starts_with(rest);
+        if self.finished || rest.is_empty() || (self.index > 0 && !another) {
             return None;
         }
         let hdu = self.read(rest);
@@ -188,6 +190,9 @@ impl Scan<'_> {
         }
         let header_len = (cards * CARD) as u64;
         let data_start = self.offset + header_len.div_ceil(BLOCK) * BLOCK;
+        if data_start > self.file.len() {
+            return Err(self.damaged("truncated: its last block is not whole"));
+        }
         let bitpix = keys.bitpix.ok_or_else(|| self.damaged("no BITPIX card"))?;
         if ![8, 16, 32, 64, -32, -64].contains(&bitpix) {
             return Err(self.damaged(format!("BITPIX is {bitpix}; the standard knows 8, 16, 32, 64, -32, -64")));

@@ -139,8 +139,9 @@ impl FitsFile {
         let (path, _open) = plain_name(self.path())?;
         let mut file = fitsio::FitsFile::open(&path).map_err(failed)?;
         let table = file.hdu(hdu.index).map_err(failed)?;
-        let ranges = [window.y..window.y + window.height, window.x..window.x + window.width];
-        let pixels: Vec<T> = table.read_region(&mut file, &[&ranges[0], &ranges[1]]).map_err(failed)?;
+        let (columns, rows) = (window.x..window.x + window.width, window.y..window.y + window.height);
+        // The axes of a region come in the order of FITS, fastest first.
+        let pixels: Vec<T> = table.read_region(&mut file, &[&columns, &rows]).map_err(failed)?;
         Array2::from_shape_vec(shape, pixels)
             .map_err(|_| DatastoreError::damaged(self.path(), place(), "another number of pixels than its header says"))
     }

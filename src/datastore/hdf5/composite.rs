@@ -230,7 +230,7 @@ impl Composite {
 }
 
 /// Undoes gzip and shuffle. `None` when the bytes are not those of a chunk of `count` numbers.
-fn unpack(packed: &[u8], gzip: bool, count: usize, size: usize) -> Option<Vec<u8>> {
+pub(crate) fn unpack(packed: &[u8], gzip: bool, count: usize, size: usize) -> Option<Vec<u8>> {
     use std::io::Read;
 
     let len = count.checked_mul(size)?;
@@ -281,4 +281,89 @@ pub fn read_component(path: &Path, class: StorageClass, component: &str, subset:
         return Err(DatastoreError::unknown_component(component, class));
     }
     Composite::open(path, class)?.component(component, subset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::options::StorageOptions;
+    use super::super::write::write_exposure;
+    use super::*;
+
+    fn exposure() -> Exposure {
+        let bbox = PixelBox::new(3, -4, 120, 90);
+        let wcs: Header = [("CTYPE1", "RA---TAN"), ("CTYPE2", "DEC--TAN")].into_iter().collect();
+        let mut wcs = wcs;
+        for (keyword, value) in
+            [("CRVAL1", 1.0), ("CRVAL2", 2.0), ("CRPIX1", 0.0), ("CRPIX2", 0.0), ("CD1_1", -1e-4), ("CD2_2", 1e-4)]
+        {
+            wcs.set(keyword, value);
+        }
+        Exposure {
+            bbox,
+            image: Array2::from_shape_fn(bbox.shape(), |(y, x)| (x * y) as f32),
+            mask: Array2::from_shape_fn(bbox.shape(), |(y, x)| (x + y) as i32),
+            variance: Array2::ones(bbox.shape()),
+            mask_planes: MaskPlanes::default(),
+            wcs: Wcs::from_header(&wcs).unwrap(),
+            zero_point: 27.0,
+            metadata: Header::default(),
+        }
+    }
+
+    #[test]
+    fn index_and_library_read_the_same_and_pixels_lie_on_pages() {
+        let folder = tempfile::tempdir().unwrap();
+        for (n, options) in [StorageOptions::Contiguous, StorageOptions::COMPRESSED].iter().enumerate() {
+            let path = folder.path().join(n.to_string());
+            write_exposure(&path, &exposure(), options).unwrap();
+            let fast = Composite::open(&path, StorageClass::Exposure).unwrap();
+            assert!(fast.is_indexed());
+            for array in &fast.index.arrays {
+                if let Place::Contiguous { offset } = array.place {
+                    assert_eq!(offset % 4096, 0, "{}", array.name);
+                }
+            }
+            let slow = Composite::open_by_library(MappedFile::open(&path).unwrap()).unwrap();
+            let subset = Some(PixelBox::new(10, 0, 70, 30));
+            assert_eq!(fast.array::<f32>("image", subset).unwrap(), slow.array::<f32>("image", subset).unwrap());
+            assert_eq!(fast.array::<i32>("mask", None).unwrap(), slow.array::<i32>("mask", None).unwrap());
+            assert_eq!(fast.mask_planes(), slow.mask_planes());
+            assert_eq!(fast.metadata(), slow.metadata());
+            assert_eq!(fast.wcs().unwrap().to_header(), slow.wcs().unwrap().to_header());
+        }
+    }
+
+    #[test]
+    fn an_index_that_is_not_certain_to_be_true_is_not_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.h5");
+        write_exposure(&path, &exposure(), &StorageOptions::Contiguous).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        let indexed = |bytes: &[u8]| {
+            let copy = folder.path().join("copy.h5");
+            std::fs::write(&copy, bytes).unwrap();
+            Index::decode(&MappedFile::open(&copy).unwrap()).is_some()
+        };
+        assert!(indexed(&bytes));
+        let mut longer = bytes.clone();
+        longer.push(0);
+        assert!(!indexed(&longer));
+        assert!(!indexed(&bytes[..bytes.len() - 1]));
+        let index = Index::decode(&MappedFile::open(&path).unwrap()).unwrap();
+        let Place::Contiguous { offset } = index.arrays[0].place else { panic!("not contiguous") };
+        // Every byte before the pixels belongs to the index, its padding, or the library: the padding alone is free.
+        let mut used = 0;
+        for at in (0..offset as usize).step_by(7) {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 4;
+            used += usize::from(!indexed(&damaged));
+            if at < 56 || at >= 4096 {
+                assert!(!indexed(&damaged), "byte {at}");
+            }
+        }
+        assert!(used > 20, "{used}");
+        let mut pixels = bytes;
+        pixels[offset as usize + 5] ^= 1;
+        assert!(indexed(&pixels), "a pixel changed in place is no reason to distrust addresses");
+    }
 }

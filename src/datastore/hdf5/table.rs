@@ -16,7 +16,7 @@ use arrow::datatypes::{
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use hdf5::types::VarLenUnicode;
 
-use super::write::{attribute, create, write_format, write_vector};
+use super::write::{attribute, create, write_format, write_texts, write_vector};
 use crate::dataset::StorageClass;
 use crate::datastore::error::{DatastoreError, Result};
 use crate::datastore::local::write_new;
@@ -118,7 +118,7 @@ fn write_column(group: &hdf5::Group, name: &str, array: &ArrayRef) -> hdf5::Resu
                 .map(|text| VarLenUnicode::from_str(text.unwrap_or_default()))
                 .collect::<Result<_, _>>()
                 .map_err(|_| hdf5::Error::from("a text holds a NUL character, which HDF5 cannot keep"))?;
-            write_vector(group, name, &texts)?
+            write_texts(group, name, &texts)?
         }
         _ => return Ok(None),
     }))

@@ -6,10 +6,11 @@ use std::path::Path;
 
 use arrow::record_batch::RecordBatch;
 use hdf5::plist::dataset_create::{AllocTime, FillTime};
-use hdf5::types::FixedAscii;
+use hdf5::types::{FixedAscii, VarLenUnicode};
 use hdf5::{Dataset, DatasetBuilder, H5Type};
 use ndarray::{Array2, CowArray, Ix2};
 
+use super::composite::unpack;
 use super::index::{ArrayEntry, Index, PixelType, Place};
 use super::options::StorageOptions;
 use super::table::write_columns;
@@ -98,6 +99,46 @@ enum Pixels<'a> {
     U16(&'a Array2<u16>),
 }
 
+impl Pixels<'_> {
+    /// The first pixels as they lie in the file, at most `columns` of them.
+    fn first_row(&self, columns: u32) -> Vec<u8> {
+        let columns = columns as usize;
+        match self {
+            Self::F32(a) => a.iter().take(a.ncols().min(columns)).flat_map(|v| v.to_le_bytes()).collect(),
+            Self::I32(a) => a.iter().take(a.ncols().min(columns)).flat_map(|v| v.to_le_bytes()).collect(),
+            Self::U16(a) => a.iter().take(a.ncols().min(columns)).flat_map(|v| v.to_le_bytes()).collect(),
+        }
+    }
+}
+
+/// Makes the addresses of an array count from the start of the file, and sees to it that its first pixels are there.
+/// Some versions of HDF5 give addresses of chunks that count from the end of the user block.
+fn settle(entry: &mut ArrayEntry, sample: &[u8], file: &MappedFile, user_block: u64) -> bool {
+    for base in [0, user_block] {
+        let mut moved = entry.clone();
+        match &mut moved.place {
+            Place::Contiguous { offset } => *offset += base,
+            Place::Chunked { chunks, .. } => chunks.iter_mut().for_each(|(offset, _)| *offset += base),
+        }
+        if first_bytes(&moved, file, sample.len()).is_some_and(|bytes| bytes.starts_with(sample)) {
+            *entry = moved;
+            return true;
+        }
+    }
+    false
+}
+
+fn first_bytes(entry: &ArrayEntry, file: &MappedFile, len: usize) -> Option<Vec<u8>> {
+    let slice = |offset: u64, len: u64| file.range(offset, len, String::new).ok();
+    match &entry.place {
+        Place::Contiguous { offset } => slice(*offset, len as u64).map(<[u8]>::to_vec),
+        Place::Chunked { chunk, gzip, chunks } => {
+            let (offset, size) = *chunks.first()?;
+            unpack(slice(offset, size)?, *gzip, chunk.0 as usize * chunk.1 as usize, entry.pixel.size() as usize)
+        }
+    }
+}
+
 fn write_composite(
     path: &Path,
     mut index: Index,
@@ -120,6 +161,7 @@ fn write_composite(
     write_new(path, |temporary| {
         let failed = |object: &str, e: &hdf5::Error| DatastoreError::hdf5(path, object, e);
         let file = create(temporary, user_block).map_err(|e| failed("/", &e))?;
+        let mut samples = Vec::with_capacity(arrays.len());
         for (name, pixels) in arrays {
             let (dataset, pixel) = match pixels {
                 Pixels::F32(a) => (write_pixels(&file, name, a, grid.map(|g| g.0), options), PixelType::F32),
@@ -132,9 +174,12 @@ fn write_composite(
                     attribute(&dataset, &format!("MP_{plane}"), bit).map_err(|e| failed(name, &e))?;
                 }
             }
+            // Chunks get their place when they are written, which may fail for want of room.
+            file.flush().map_err(|e| failed(name, &e))?;
             let place = place_of(&dataset, index.bbox.width, options)
                 .ok_or_else(|| DatastoreError::damaged(path, *name, "HDF5 gave the array no place in the file"))?;
             index.arrays.push(ArrayEntry { name: (*name).to_owned(), pixel, place });
+            samples.push(pixels.first_row(grid.map_or(u32::MAX, |((_, columns), _)| columns)));
         }
         write_small(&file, &index).map_err(|e| failed("/", &e))?;
         if let Some(inputs) = inputs {
@@ -142,7 +187,10 @@ fn write_composite(
         }
         file.close().map_err(|e| failed("/", &e))?;
         let bytes = MappedFile::open(temporary)?;
-        if let Some(head) = index.encode(&bytes, user_block) {
+        // Without an index the library reads the file: slower, never wrong.
+        let found =
+            index.arrays.iter_mut().zip(&samples).all(|(entry, sample)| settle(entry, sample, &bytes, user_block));
+        if let Some(head) = index.encode(&bytes, user_block).filter(|_| found) {
             File::options()
                 .write(true)
                 .open(temporary)
@@ -188,6 +236,11 @@ fn write_pixels<T: H5Type + Clone>(
         _ => builder.no_chunk(),
     };
     builder.with_data(pixels.view()).create(name)
+}
+
+/// A dataset of texts of variable length, for which HDF5 insists on a fill value.
+pub(crate) fn write_texts(group: &hdf5::Group, name: &str, values: &[VarLenUnicode]) -> hdf5::Result<Dataset> {
+    builder(group).fill_time(FillTime::IfSet).no_chunk().with_data(values).create(name)
 }
 
 /// A dataset of one column, of a header or of a table.
