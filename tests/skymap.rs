@@ -124,14 +124,13 @@ impl Golden {
             let place = format!("{} ({}, {}) {}", self.name, row.text("ra"), row.text("dec"), row.text("kind"));
             let expected = integer(row, "tract");
             let found = self.map.find_tract(p).unwrap();
-            // On a border between tracts the last bit decides.
-            if row.text("kind") != "edge" {
+            // On a border between tracts, and at their corners, the last bit decides; faces of the dodecahedron meet on
+            // the meridians and on the equator.
+            let tie = matches!(row.text("kind"), "edge" | "vertex") || self.name.starts_with("dodeca");
+            if tie && found != expected {
+                assert!(self.is_beside(expected, p), "{place}: {found}");
+            } else {
                 assert_eq!(found, expected, "{place}");
-            } else if found != expected {
-                assert!(
-                    self.map.tract(found).unwrap().inner().contains(p) || self.name.starts_with("healpix"),
-                    "{place}"
-                );
             }
             let tract = tracts.entry(expected).or_insert_with(|| self.map.tract(expected).unwrap());
             match tract.sky_to_pixel(p) {
@@ -151,6 +150,15 @@ impl Golden {
                 }
             }
         }
+    }
+
+    /// Whether a tract is responsible for a place within 1e-11 radians.
+    fn is_beside(&self, tract: u32, p: LonLat) -> bool {
+        (0..8).any(|i| {
+            let (s, c) = (f64::from(i) * std::f64::consts::FRAC_PI_4).sin_cos();
+            let lat = (p.lat + 1e-11 * s).clamp(-std::f64::consts::FRAC_PI_2, std::f64::consts::FRAC_PI_2);
+            self.map.find_tract(LonLat::new(p.lon + 1e-11 * c / p.lat.cos(), lat)) == Ok(tract)
+        })
     }
 
     fn check_find_all_tracts(&self) {

@@ -33,7 +33,7 @@ impl SkyMapConfig {
                 num_cells_in_patch_border,
             } => &[*w, *h, *cell_border, *num_cells_per_patch_inner, *num_cells_in_patch_border],
         };
-        integers.iter().for_each(|v| bytes.extend(v.to_le_bytes()));
+        bytes.extend(integers.iter().flat_map(|v| v.to_le_bytes()));
         bytes.extend(self.tract_overlap_deg.to_le_bytes());
         bytes.extend(self.pixel_scale_arcsec.to_le_bytes());
         bytes.extend(self.projection.code().as_bytes());
@@ -45,7 +45,7 @@ impl SkyMapConfig {
             }
             Layout::Discrete { ra_deg, dec_deg, radius_deg } => {
                 let all = ra_deg.iter().chain(dec_deg).chain(radius_deg);
-                all.for_each(|v| bytes.extend(v.to_le_bytes()));
+                bytes.extend(all.flat_map(|v| v.to_le_bytes()));
             }
             Layout::Healpix { log2_nside, nest } => {
                 bytes.extend(log2_nside.to_le_bytes());
@@ -53,7 +53,7 @@ impl SkyMapConfig {
             }
             Layout::Equatorial { num_tracts, dec_range_deg } => {
                 bytes.extend(num_tracts.to_le_bytes());
-                dec_range_deg.iter().for_each(|v| bytes.extend(v.to_le_bytes()));
+                bytes.extend(dec_range_deg.iter().flat_map(|v| v.to_le_bytes()));
             }
             Layout::Dodecahedron { tracts_on_poles } => bytes.push(u8::from(*tracts_on_poles)),
         }

@@ -224,7 +224,9 @@ fn mean(a: UnitVector, b: UnitVector, c: UnitVector) -> (f64, f64, f64) {
 fn triangle_moment(a: UnitVector, b: UnitVector, c: UnitVector) -> (f64, f64, f64) {
     let (mut x, mut y, mut z) = (0.0, 0.0, 0.0);
     for (p, q) in [(a, b), (b, c), (c, a)] {
-        let (nx, ny, nz) = p.cross(q);
+        // a x b = (a - b) x (a + b) / 2, without cancellation for near vectors.
+        let sum = UnitVector { x: 0.5 * (p.x + q.x), y: 0.5 * (p.y + q.y), z: 0.5 * (p.z + q.z) };
+        let (nx, ny, nz) = minus(p, q).cross(sum);
         let sin = (nx * nx + ny * ny + nz * nz).sqrt();
         if sin > 0.0 {
             let half = 0.5 * libm::atan2(sin, p.dot(q)) / sin;

@@ -97,10 +97,7 @@ impl LonLatBox {
     /// Whether the point is inside or on the border.
     pub fn contains(self, point: LonLat) -> bool {
         let lat = (self.lat_min..=self.lat_max).contains(&point.lat);
-        lat && (self.width >= TAU
-            || point.lat.abs() >= FRAC_PI_2
-            || wrap(point.lon - self.lon) <= self.width
-            || wrap(point.lon) == self.lon)
+        lat && (self.width >= TAU || point.lat.abs() >= FRAC_PI_2 || wrap(point.lon - self.lon) <= self.width)
     }
 
     /// Steradians.
@@ -115,11 +112,9 @@ impl LonLatBox {
         if self.lat_min > other.lat_max || other.lat_min > self.lat_max {
             return false;
         }
-        let pole = |lat: f64| self.lat_max.min(other.lat_max) == lat && self.lat_min.max(other.lat_min) == lat;
-        if pole(FRAC_PI_2) || pole(-FRAC_PI_2) || self.reaches_pole(other) {
-            return true;
-        }
-        wrap(other.lon - self.lon) <= self.width || wrap(self.lon - other.lon) <= other.width
+        self.reaches_pole(other)
+            || wrap(other.lon - self.lon) <= self.width
+            || wrap(self.lon - other.lon) <= other.width
     }
 
     fn reaches_pole(self, other: Self) -> bool {
