@@ -2,6 +2,8 @@
 //!
 //! `cargo bench --bench sky`. Counters are items: pairs, polygons, points.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "a bench that cannot be set up stops")]
+
 use bunter::{ConvexPolygon, LonLat, PolygonBuffer, SkyMap};
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};

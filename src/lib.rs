@@ -11,7 +11,7 @@ pub use skymap::{
     TractBuilder, TractInfo,
 };
 pub use sphere::{
-    Circle, ConvexPolygon, LonLat, LonLatBox, PolygonBuffer, PolygonColumns, Relation, SphereError, UnitVector,
+    Circle, ConvexPolygon, LonLat, LonLatBox, PolygonBuffer, PolygonColumns, Region, Relation, SphereError, UnitVector,
     orientation,
 };
 pub use wcs::{Card, Header, HeaderError, HeaderValue, PixelBox, Wcs};

@@ -1,5 +1,7 @@
 //! Reading the golden tables: comma-separated, gzipped, with a line of column names.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
+
 use std::collections::HashMap;
 use std::io::Read as _;
 
