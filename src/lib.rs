@@ -35,7 +35,7 @@ pub use registry::{
 };
 pub use snapshot::{RegistryView, Selection, Snapshot, SnapshotBuilder, SnapshotError};
 pub use sphere::{
-    Circle, ConvexPolygon, LonLat, LonLatBox, PolygonBuffer, PolygonColumns, Relation, SphereError, UnitVector,
+    Circle, ConvexPolygon, LonLat, LonLatBox, PolygonBuffer, PolygonColumns, Region, Relation, SphereError, UnitVector,
     orientation,
 };
 pub use wcs::{

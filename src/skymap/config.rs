@@ -257,6 +257,6 @@ mod tests {
         assert_eq!(config.projection, Projection::Cea);
         assert_eq!(config.tract_builder, TractBuilder::default());
         let config = SkyMapConfig::from_toml("kind = 'healpix'\nlog2NSide = 3\ntractOverlap = 1\npixelScale = 0.333");
-        assert_eq!(config.unwrap().rotation_deg, 45.0);
+        assert!((config.unwrap().rotation_deg - 45.0).abs() < 1e-12);
     }
 }

@@ -34,7 +34,7 @@ impl SkyMapConfig {
                 num_cells_in_patch_border,
             } => &[*w, *h, *cell_border, *num_cells_per_patch_inner, *num_cells_in_patch_border],
         };
-        integers.iter().for_each(|v| bytes.extend(v.to_le_bytes()));
+        bytes.extend(integers.iter().flat_map(|v| v.to_le_bytes()));
         bytes.extend(self.tract_overlap_deg.to_le_bytes());
         bytes.extend(self.pixel_scale_arcsec.to_le_bytes());
         bytes.extend(self.projection.code().as_bytes());
@@ -46,7 +46,7 @@ impl SkyMapConfig {
             }
             Layout::Discrete { ra_deg, dec_deg, radius_deg } => {
                 let all = ra_deg.iter().chain(dec_deg).chain(radius_deg);
-                all.for_each(|v| bytes.extend(v.to_le_bytes()));
+                bytes.extend(all.flat_map(|v| v.to_le_bytes()));
             }
             Layout::Healpix { log2_nside, nest } => {
                 bytes.extend(log2_nside.to_le_bytes());
@@ -54,7 +54,7 @@ impl SkyMapConfig {
             }
             Layout::Equatorial { num_tracts, dec_range_deg } => {
                 bytes.extend(num_tracts.to_le_bytes());
-                dec_range_deg.iter().for_each(|v| bytes.extend(v.to_le_bytes()));
+                bytes.extend(dec_range_deg.iter().flat_map(|v| v.to_le_bytes()));
             }
             Layout::Grid { ra_deg, dec_deg, crpix, size } => {
                 [ra_deg, dec_deg, &crpix[0], &crpix[1]].iter().for_each(|v| bytes.extend(v.to_le_bytes()));

@@ -154,14 +154,13 @@ impl SkyMap {
             } else {
                 None
             };
-            match eps {
-                Some(eps) => self.scan(record, tract, shape, &scratch.pixels, eps, out),
-                None => {
-                    let [nx, ny] = record.size.count;
-                    let blocks = Blocks { geometry: self.geometry(record), tract, shape };
-                    blocks.visit([0, nx], [0, ny], out);
-                    out[start..].sort_unstable();
-                }
+            if let Some(eps) = eps {
+                self.scan(record, tract, shape, &scratch.pixels, eps, out);
+            } else {
+                let [nx, ny] = record.size.count;
+                let blocks = Blocks { geometry: self.geometry(record), tract, shape };
+                blocks.visit([0, nx], [0, ny], out);
+                out[start..].sort_unstable();
             }
         }
     }
@@ -179,7 +178,7 @@ impl SkyMap {
             }
             nearest = nearest.min(z);
             let inverse = 1.0 / z;
-            let [x, y] = self.scale.to_pixel(v.dot(record.frame.east) * inverse, v.dot(record.frame.north) * inverse);
+            let [x, y] = self.scale.offset(v.dot(record.frame.east) * inverse, v.dot(record.frame.north) * inverse);
             pixels.push([x + record.size.crpix[0], y + record.size.crpix[1]]);
         }
         // A unit vector is off by 2e-16 or so, which the projection stretches by 1 / z^2; ample room above that.
@@ -304,10 +303,10 @@ impl<S: Shape> Blocks<S> {
             return g.polygon(corners).is_ok_and(|block| !self.shape.intersects(&block));
         }
         let middle = (0.5 * (x0 + x1), 0.5 * (y0 + y1));
-        let Some(axis) = g.to_sky(middle.0, middle.1) else { return false };
+        let Some(axis) = g.sky(middle.0, middle.1) else { return false };
         let cap = if g.scale.projection == Projection::Stg {
             // Circles stay circles: a cap that holds the corners of a box holds the box.
-            let cos = corners.iter().map(|(x, y)| g.to_sky(*x, *y).map_or(-1.0, |v| v.dot(axis))).fold(1.0, f64::min);
+            let cos = corners.iter().map(|(x, y)| g.sky(*x, *y).map_or(-1.0, |v| v.dot(axis))).fold(1.0, f64::min);
             Cap::new(axis, cos)
         } else {
             // Equal areas: x is longitude, y the sine of latitude, whose angle grows fastest at the poleward end.

@@ -78,7 +78,7 @@ impl PixelScale {
     }
 
     /// Pixel offset from the reference pixel of intermediate world coordinates, radians.
-    pub(super) fn to_pixel(&self, xi: f64, eta: f64) -> [f64; 2] {
+    pub(super) fn offset(&self, xi: f64, eta: f64) -> [f64; 2] {
         let m = &self.inverse;
         [m[0][0] * xi + m[0][1] * eta, m[1][0] * xi + m[1][1] * eta]
     }
@@ -99,7 +99,7 @@ impl PixelScale {
     /// Pixel position of a place on the sky.
     pub(super) fn sky_to_pixel(&self, frame: &Frame, crpix: [f64; 2], v: UnitVector) -> Option<(f64, f64)> {
         let (xi, eta) = self.project(frame, v)?;
-        let [x, y] = self.to_pixel(xi, eta);
+        let [x, y] = self.offset(xi, eta);
         let (x, y) = (x + crpix[0], y + crpix[1]);
         (x.is_finite() && y.is_finite()).then_some((x, y))
     }

@@ -87,7 +87,8 @@ impl Rings {
         let (ring, k) = self.place(tract);
         let (south, north) = limits(self.height, ring);
         let width = TAU / f64::from(self.size(ring));
-        LonLatBox::unchecked(wrap(self.ra_start + (f64::from(k) - 0.5) * width), width, south, north)
+        let border = |k: f64| wrap(self.ra_start + k * width);
+        LonLatBox::unchecked(border(f64::from(k) - 0.5), border(f64::from(k) + 0.5), south, north)
     }
 
     /// The tract whose inner region holds the position.

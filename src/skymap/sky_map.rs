@@ -325,14 +325,13 @@ impl SkyMap {
     pub fn find_all_tracts(&self, p: LonLat) -> Result<Vec<u32>, SkyMapError> {
         check_position(p, None)?;
         let v = p.to_unit();
-        let mut tracts = match &self.layout {
-            Tracts::Rings(rings) => rings.neighbours(p),
-            _ => {
-                let mut near = Vec::new();
-                self.zones.near(p, self.widest, |tract| near.push(tract));
-                near.sort_unstable();
-                near
-            }
+        let mut tracts = if let Tracts::Rings(rings) = &self.layout {
+            rings.neighbours(p)
+        } else {
+            let mut near = Vec::new();
+            self.zones.near(p, self.widest, |tract| near.push(tract));
+            near.sort_unstable();
+            near
         };
         tracts.retain(|t| self.geometry(&self.records[*t as usize]).pixel(v).is_some());
         Ok(tracts)

@@ -1,7 +1,7 @@
 //! The layouts whose tracts are given by the vertices of their inner regions: `HEALPix` pixels, the equatorial belt,
 //! the faces of a dodecahedron.
 
-use std::f64::consts::{PI, TAU};
+use std::f64::consts::PI;
 
 use super::SkyMapError;
 use crate::sphere::{LonLat, UnitVector};
@@ -43,11 +43,63 @@ impl Healpix {
         corners.iter().map(|(lon, lat)| LonLat::new(*lon, -lat).to_unit()).collect()
     }
 
+    /// The pixel of the mirrored position. On a border between pixels the last bit decides; the steps and their order
+    /// are those of the `HEALPix` C++ library (`T_Healpix_Base::loc2pix`), so that it decides as in the reference.
     pub(super) fn find(self, p: LonLat) -> u32 {
-        let layer = cdshealpix::nested::get(self.depth);
-        let hash = layer.hash(p.lon, -p.lat);
-        (if self.nest { hash } else { layer.to_ring(hash) }) as u32
+        let nside = 1_i64 << self.depth;
+        let side = nside as f64;
+        let theta = p.lat + 0.5 * PI;
+        let z = libm::cos(theta);
+        let za = z.abs();
+        let tt = (p.lon * (2.0 / PI)).rem_euclid(4.0);
+        let tt = if tt >= 4.0 { 0.0 } else { tt };
+        let equator = za <= 2.0 / 3.0;
+        // Steps along the two diagonals.
+        let (jp, jm) = if equator {
+            let (a, b) = (side * (0.5 + tt), side * (z * 0.75));
+            ((a - b) as i64, (a + b) as i64)
+        } else {
+            let near_pole = !(0.01..=PI - 0.01).contains(&theta);
+            let reach = if near_pole {
+                side * libm::sin(theta) / ((1.0 + za) / 3.0).sqrt()
+            } else {
+                side * (3.0 * (1.0 - za)).sqrt()
+            };
+            let tp = tt - tt.trunc();
+            ((tp * reach) as i64, ((1.0 - tp) * reach) as i64)
+        };
+        if self.nest {
+            let (face, x, y) = if equator {
+                let (fp, fm) = (jp >> self.depth, jm >> self.depth);
+                let face = match fp.cmp(&fm) {
+                    std::cmp::Ordering::Equal => fp | 4,
+                    std::cmp::Ordering::Less => fp,
+                    std::cmp::Ordering::Greater => fm + 8,
+                };
+                (face, jm & (nside - 1), nside - (jp & (nside - 1)) - 1)
+            } else {
+                let (jp, jm, face) = (jp.min(nside - 1), jm.min(nside - 1), (tt as i64).min(3));
+                if z >= 0.0 { (face, nside - jm - 1, nside - jp - 1) } else { (face + 8, jp, jm) }
+            };
+            return (face << (2 * self.depth)) as u32 | spread(x) | spread(y) << 1;
+        }
+        let (around, total) = (4 * nside, 12 * nside * nside);
+        (if equator {
+            let ring = nside + 1 + jp - jm;
+            let shift = 1 - (ring & 1);
+            let step = ((jp + jm - nside + shift + 1 + 2 * around) >> 1) % around;
+            2 * nside * (nside - 1) + (ring - 1) * around + step
+        } else {
+            let ring = jp + jm + 1;
+            let step = (tt * ring as f64) as i64;
+            if z > 0.0 { 2 * ring * (ring - 1) + step } else { total - 2 * ring * (ring + 1) + step }
+        }) as u32
     }
+}
+
+/// The bits of a number below 2^16, each followed by a zero.
+fn spread(v: i64) -> u32 {
+    (0..16).fold(0, |bits, i| bits | ((v as u32 >> i) & 1) << (2 * i))
 }
 
 /// A belt of equal boxes around the sky.
@@ -76,20 +128,21 @@ impl Equatorial {
     }
 
     pub(super) fn centre(self, tract: u32) -> LonLat {
-        let width = TAU / f64::from(self.count);
-        LonLat::new(width * (f64::from(tract) + 0.5), 0.5 * (self.dec[0] + self.dec[1]))
+        let width = (360.0 / f64::from(self.count)).to_radians();
+        LonLat::new(width * f64::from(tract) + 0.5 * width, 0.5 * (self.dec[0] + self.dec[1]))
     }
 
     pub(super) fn vertices(self, tract: u32) -> Vec<UnitVector> {
-        let width = TAU / f64::from(self.count);
-        let (west, east) = (width * f64::from(tract), width * (f64::from(tract) + 1.0));
+        let width = (360.0 / f64::from(self.count)).to_radians();
+        let west = width * f64::from(tract);
+        let east = west + width;
         let [south, north] = self.dec;
         [(west, south), (east, south), (east, north), (west, north)]
             .map(|(lon, lat)| LonLat::new(lon, lat).to_unit())
             .to_vec()
     }
 
-    /// The nearest centre: by right ascension alone, for all have one declination.
+    /// The nearest centre.
     pub(super) fn find(self, p: LonLat) -> u32 {
         nearest((0..self.count).map(|t| self.centre(t)), p)
     }
@@ -102,12 +155,48 @@ pub(super) fn nearest(centres: impl Iterator<Item = LonLat>, p: LonLat) -> u32 {
         // Haversine of the distance.
         let (a, b) = (libm::sin(0.5 * (p.lat - c.lat)), libm::sin(0.5 * (p.lon - c.lon)));
         let h = a * a + libm::cos(p.lat) * libm::cos(c.lat) * b * b;
-        if h < best.0 {
-            best = (h, i as u32);
+        // The angle itself, whose coarser rounding makes ties of what is nearly one.
+        let distance = 2.0 * libm::asin(h.sqrt().min(1.0));
+        if distance < best.0 {
+            best = (distance, i as u32);
         }
     }
     best.1
 }
+
+/// Centres of the faces, degrees, when one is at the pole: latitudes are atan(1/2).
+///
+/// Both tables carry the last digits of the reference's rotated solid, which decide in the middle between two faces.
+const FACE_ON_POLE: [(f64, f64); 12] = [
+    (0.0, 90.0),
+    (0.0, 26.565_051_177_077_994),
+    (72.0, 26.565_051_177_077_99),
+    (144.0, 26.565_051_177_077_99),
+    (216.0, 26.565_051_177_077_99),
+    (288.0, 26.565_051_177_077_99),
+    (36.0, -26.565_051_177_077_99),
+    (108.0, -26.565_051_177_077_99),
+    (180.0, -26.565_051_177_077_994),
+    (252.0, -26.565_051_177_077_99),
+    (324.0, -26.565_051_177_077_99),
+    (0.0, -90.0),
+];
+
+/// When a vertex is at the pole: the sines of the latitudes are sqrt((5 +- 2 sqrt 5) / 15).
+const VERTEX_ON_POLE: [(f64, f64); 12] = [
+    (1.495_686_661_541_380_8e-14, 52.622_631_859_350_314),
+    (120.000_000_000_000_01, 52.622_631_859_350_314),
+    (240.000_000_000_000_03, 52.622_631_859_350_314),
+    (60.000_000_000_000_01, 10.812_316_963_571_705),
+    (180.0, 10.812_316_963_571_707),
+    (300.0, 10.812_316_963_571_707),
+    (8.249_311_493_733_619e-15, -10.812_316_963_571_707),
+    (120.000_000_000_000_01, -10.812_316_963_571_707),
+    (240.000_000_000_000_03, -10.812_316_963_571_705),
+    (60.000_000_000_000_01, -52.622_631_859_350_314),
+    (180.0, -52.622_631_859_350_314),
+    (300.0, -52.622_631_859_350_314),
+];
 
 /// The twelve faces of a dodecahedron.
 #[derive(Clone, Copy, Debug)]
@@ -117,30 +206,8 @@ pub(super) struct Dodecahedron {
 
 impl Dodecahedron {
     pub(super) fn new(tracts_on_poles: bool) -> Self {
-        let fifth = TAU / 5.0;
-        let third = TAU / 3.0;
-        let mut centres = [LonLat::default(); 12];
-        if tracts_on_poles {
-            let lat = libm::atan(0.5);
-            centres[0] = LonLat::new(0.0, 0.5 * PI);
-            for k in 0..5 {
-                centres[1 + k] = LonLat::new(fifth * k as f64, lat);
-                centres[6 + k] = LonLat::new(fifth * (k as f64 + 0.5), -lat);
-            }
-            centres[11] = LonLat::new(0.0, -0.5 * PI);
-        } else {
-            let root = 2.0 * 5.0_f64.sqrt();
-            let high = libm::asin(((5.0 + root) / 15.0).sqrt());
-            let low = libm::asin(((5.0 - root) / 15.0).sqrt());
-            for k in 0..3 {
-                let (even, odd) = (third * k as f64, third * (k as f64 + 0.5));
-                centres[k] = LonLat::new(even, high);
-                centres[3 + k] = LonLat::new(odd, low);
-                centres[6 + k] = LonLat::new(even, -low);
-                centres[9 + k] = LonLat::new(odd, -high);
-            }
-        }
-        Self { centres }
+        let table = if tracts_on_poles { FACE_ON_POLE } else { VERTEX_ON_POLE };
+        Self { centres: table.map(|(lon, lat)| LonLat::from_degrees(lon, lat)) }
     }
 
     pub(super) fn centre(&self, tract: u32) -> LonLat {
@@ -164,12 +231,12 @@ impl Dodecahedron {
         corners
     }
 
-    /// The face whose normal is nearest, the lower number of two as near.
+    /// The face whose normal is nearest, the lower number of two as near to within rounding.
     pub(super) fn find(&self, p: UnitVector) -> u32 {
         let mut best = (f64::NEG_INFINITY, 0);
         for (i, c) in self.centres.iter().enumerate() {
             let d = c.to_unit().dot(p);
-            if d > best.0 {
+            if d > best.0 + 1.2e-16 {
                 best = (d, i as u32);
             }
         }

@@ -67,11 +67,11 @@ impl TractGeometry {
         PixelBox::new(0, 0, nx * w as u32, ny * h as u32)
     }
 
-    pub(super) fn to_sky(&self, x: f64, y: f64) -> Option<UnitVector> {
+    pub(super) fn sky(&self, x: f64, y: f64) -> Option<UnitVector> {
         self.scale.pixel_to_sky(&self.frame, self.size.crpix, x, y)
     }
 
-    pub(super) fn to_pixel(&self, v: UnitVector) -> Option<(f64, f64)> {
+    pub(super) fn position(&self, v: UnitVector) -> Option<(f64, f64)> {
         self.scale.sky_to_pixel(&self.frame, self.size.crpix, v)
     }
 
@@ -79,7 +79,7 @@ impl TractGeometry {
     pub(super) fn polygon(&self, corners: [(f64, f64); 4]) -> Result<ConvexPolygon, crate::sphere::SphereError> {
         let mut sky = [UnitVector { x: f64::NAN, y: f64::NAN, z: f64::NAN }; 4];
         for (v, (x, y)) in sky.iter_mut().zip(corners) {
-            if let Some(place) = self.to_sky(x, y) {
+            if let Some(place) = self.sky(x, y) {
                 *v = place;
             }
         }
@@ -88,7 +88,7 @@ impl TractGeometry {
 
     /// The pixel that holds a position, when it is in the tract.
     pub(super) fn pixel(&self, v: UnitVector) -> Option<(i32, i32)> {
-        let (x, y) = self.to_pixel(v)?;
+        let (x, y) = self.position(v)?;
         let (x, y) = ((x + 0.5).floor(), (y + 0.5).floor());
         let bbox = self.bbox();
         let inside = x >= 0.0 && y >= 0.0 && x < f64::from(bbox.width) && y < f64::from(bbox.height);
@@ -98,7 +98,7 @@ impl TractGeometry {
     /// Patches whose boxes the bounding box of the points reaches (the reference's `findPatchList`).
     pub(super) fn patch_list(&self, points: &[UnitVector]) -> Vec<u32> {
         let (mut min, mut max) = ([f64::INFINITY; 2], [f64::NEG_INFINITY; 2]);
-        for (x, y) in points.iter().filter_map(|p| self.to_pixel(*p)) {
+        for (x, y) in points.iter().filter_map(|p| self.position(*p)) {
             for (axis, v) in [x, y].into_iter().enumerate() {
                 min[axis] = min[axis].min(v);
                 max[axis] = max[axis].max(v);
@@ -178,13 +178,13 @@ impl TractInfo {
 
     /// Sky position of a zero-based pixel position; `None` where the projection has none.
     pub fn pixel_to_sky(&self, x: f64, y: f64) -> Option<LonLat> {
-        self.geometry.to_sky(x, y).map(UnitVector::to_lon_lat)
+        self.geometry.sky(x, y).map(UnitVector::to_lon_lat)
     }
 
     /// Zero-based pixel position of a sky position, inside the tract or not; `None` where the projection has none
     /// (for a gnomonic one, from 90 degrees away on).
     pub fn sky_to_pixel(&self, p: LonLat) -> Option<(f64, f64)> {
-        self.geometry.to_pixel(p.to_unit())
+        self.geometry.position(p.to_unit())
     }
 
     /// Whether the pixel that holds the position is in the tract.

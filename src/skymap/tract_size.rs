@@ -71,7 +71,7 @@ pub(super) fn around_circle(scale: &PixelScale, division: &Division, reach: f64)
     let (e, n) = scale.reach(reach)?;
     let mut box_ = Grown::EMPTY;
     for (xi, eta) in [(e, 0.0), (0.0, n), (-e, 0.0), (0.0, -n)] {
-        box_.add(scale.to_pixel(xi, eta));
+        box_.add(scale.offset(xi, eta));
     }
     box_.divide(division)
 }
@@ -96,7 +96,9 @@ pub(super) fn around_vertices(
             add(*v);
             continue;
         }
-        let (sin_lon, cos_lon) = libm::sincos(v.to_lon_lat().lon);
+        // The longitude of a pole counts as 0.
+        let lon = if libm::hypot(v.x, v.y) < 1e-14 { 0.0 } else { v.to_lon_lat().lon };
+        let (sin_lon, cos_lon) = libm::sincos(lon);
         let east = UnitVector { x: -sin_lon, y: cos_lon, z: 0.0 };
         let (nx, ny, nz) = v.cross(east);
         for j in 0..24 {

@@ -2,6 +2,8 @@
 
 use std::f64::consts::{FRAC_PI_2, PI, TAU};
 
+use serde::{Deserialize, Serialize};
+
 use super::kernel::{self, Cap};
 use super::{Circle, LonLat, LonLatBox, Relation, SphereError, UnitVector, hull};
 
@@ -22,10 +24,25 @@ use super::{Circle, LonLat, LonLatBox, Relation, SphereError, UnitVector, hull};
 /// assert!((detector.area().to_degrees().to_degrees() - 0.04).abs() < 1e-4);
 /// # Ok::<(), bunter::SphereError>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(try_from = "Vec<UnitVector>", into = "Vec<UnitVector>")]
 pub struct ConvexPolygon {
     vertices: Box<[UnitVector]>,
     cap: Cap,
+}
+
+impl From<ConvexPolygon> for Vec<UnitVector> {
+    fn from(polygon: ConvexPolygon) -> Self {
+        polygon.vertices.into_vec()
+    }
+}
+
+impl TryFrom<Vec<UnitVector>> for ConvexPolygon {
+    type Error = SphereError;
+
+    fn try_from(vertices: Vec<UnitVector>) -> Result<Self, SphereError> {
+        Self::from_vertices(&vertices)
+    }
 }
 
 impl PartialEq for ConvexPolygon {
@@ -142,6 +159,24 @@ impl ConvexPolygon {
         UnitVector::normalized(x, y, z).unwrap_or(self.cap.axis)
     }
 
+    /// The angle from a point to the nearest point of the polygon; 0 inside.
+    pub fn distance(&self, point: UnitVector) -> f64 {
+        if self.contains(point) {
+            return 0.0;
+        }
+        self.edges().map(|(a, b)| distance_to_arc(point, a, b)).fold(f64::INFINITY, f64::min)
+    }
+
+    /// The angle from a point inside to the nearest edge's great circle; negative outside.
+    pub(super) fn depth(&self, point: UnitVector) -> f64 {
+        self.edges()
+            .filter_map(|(a, b)| {
+                let (x, y, z) = a.cross(b);
+                UnitVector::normalized(x, y, z).map(|n| libm::asin(n.dot(point).clamp(-1.0, 1.0)))
+            })
+            .fold(f64::INFINITY, f64::min)
+    }
+
     /// A circle around the [centroid](Self::centroid) that covers the polygon.
     pub fn bounding_circle(&self) -> Circle {
         let centre = self.centroid();
@@ -205,6 +240,15 @@ fn longitude_span(ring: &[UnitVector]) -> (f64, f64) {
     (start + west, east - west)
 }
 
+fn distance_to_arc(p: UnitVector, a: UnitVector, b: UnitVector) -> f64 {
+    let ends = p.separation(a).min(p.separation(b));
+    let (x, y, z) = a.cross(b);
+    let Some(n) = UnitVector::normalized(x, y, z) else { return ends };
+    // The foot of the perpendicular is on the arc when `p` lies between the planes through its ends.
+    let beside = cross_dot(n, a, p) >= 0.0 && cross_dot(b, n, p) >= 0.0;
+    if beside { libm::asin(n.dot(p).clamp(-1.0, 1.0)).abs() } else { ends }
+}
+
 fn minus(a: UnitVector, b: UnitVector) -> UnitVector {
     UnitVector { x: a.x - b.x, y: a.y - b.y, z: a.z - b.z }
 }
@@ -224,7 +268,9 @@ fn mean(a: UnitVector, b: UnitVector, c: UnitVector) -> (f64, f64, f64) {
 fn triangle_moment(a: UnitVector, b: UnitVector, c: UnitVector) -> (f64, f64, f64) {
     let (mut x, mut y, mut z) = (0.0, 0.0, 0.0);
     for (p, q) in [(a, b), (b, c), (c, a)] {
-        let (nx, ny, nz) = p.cross(q);
+        // a x b = (a - b) x (a + b) / 2, without cancellation for near vectors.
+        let sum = UnitVector { x: 0.5 * (p.x + q.x), y: 0.5 * (p.y + q.y), z: 0.5 * (p.z + q.z) };
+        let (nx, ny, nz) = minus(p, q).cross(sum);
         let sin = (nx * nx + ny * ny + nz * nz).sqrt();
         if sin > 0.0 {
             let half = 0.5 * libm::atan2(sin, p.dot(q)) / sin;

@@ -27,6 +27,77 @@ impl Ring for &[UnitVector] {
     }
 }
 
+/// Four vertices by coordinate.
+struct Quad {
+    x: [f64; 4],
+    y: [f64; 4],
+    z: [f64; 4],
+}
+
+impl Quad {
+    #[inline]
+    fn copy<R: Ring>(ring: R) -> Self {
+        let v: [UnitVector; 4] = std::array::from_fn(|i| ring.at(i));
+        Self { x: v.map(|v| v.x), y: v.map(|v| v.y), z: v.map(|v| v.z) }
+    }
+}
+
+/// What the edges of one quadrilateral say about another one.
+#[derive(Clone, Copy)]
+struct Verdict {
+    /// Some edge has all vertices strictly outside.
+    separates: bool,
+    /// Every edge has all vertices strictly inside.
+    contains: bool,
+    /// Some edge has a vertex too near to tell.
+    doubtful: bool,
+}
+
+impl Quad {
+    /// Without a branch: which edge decides is as good as random, and a wrong guess costs more than an edge.
+    #[inline]
+    fn judge(&self, other: &Self) -> Verdict {
+        let mut verdict = Verdict { separates: false, contains: true, doubtful: false };
+        for i in 0..4 {
+            let j = (i + 1) % 4;
+            let nx = self.y[i] * self.z[j] - self.z[i] * self.y[j];
+            let ny = self.z[i] * self.x[j] - self.x[i] * self.z[j];
+            let nz = self.x[i] * self.y[j] - self.y[i] * self.x[j];
+            let d: [f64; 4] = std::array::from_fn(|k| nx * other.x[k] + ny * other.y[k] + nz * other.z[k]);
+            let smaller = |a: f64, b: f64| if a < b { a } else { b };
+            let larger = |a: f64, b: f64| if a > b { a } else { b };
+            let low = smaller(smaller(d[0], d[2]), smaller(d[1], d[3]));
+            let high = larger(larger(d[0], d[2]), larger(d[1], d[3]));
+            let (out, inside) = (high < -FILTER, low > FILTER);
+            verdict.separates |= out;
+            verdict.contains &= inside;
+            verdict.doubtful |= !(out | inside | ((low < -FILTER) & (high > FILTER)));
+        }
+        verdict
+    }
+
+    /// How this one lies to another one of the same hemisphere, when rounding cannot matter.
+    #[inline]
+    fn relate(&self, other: &Self) -> Option<Relation> {
+        let ours = self.judge(other);
+        if ours.separates {
+            return Some(Relation::DISJOINT);
+        }
+        let theirs = other.judge(self);
+        if theirs.separates {
+            return Some(Relation::DISJOINT);
+        }
+        if ours.doubtful | theirs.doubtful {
+            return None;
+        }
+        Some(match (ours.contains, theirs.contains) {
+            (true, _) => Relation::CONTAINS,
+            (_, true) => Relation::WITHIN,
+            _ => Relation::INTERSECTS,
+        })
+    }
+}
+
 /// A cap around a polygon, kept as numbers that are cheap to compare.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Cap {
@@ -150,6 +221,18 @@ pub(super) fn relate<P: Ring, Q: Ring>(p: P, p_cap: Cap, q: Q, q_cap: Cap) -> Re
     if p_cap.misses(q_cap) {
         return Relation::DISJOINT;
     }
+    // Detectors and patches have four corners.
+    if p.len() == 4
+        && q.len() == 4
+        && p_cap.shares_hemisphere(q_cap)
+        && let Some(relation) = Quad::copy(p).relate(&Quad::copy(q))
+    {
+        return relation;
+    }
+    relate_near(p, p_cap, q, q_cap)
+}
+
+fn relate_near<P: Ring, Q: Ring>(p: P, p_cap: Cap, q: Q, q_cap: Cap) -> Relation {
     let mut relation = Relation::CONTAINS | Relation::WITHIN;
     let mut q_in_p = true;
     for i in 0..p.len() {

@@ -19,7 +19,8 @@ use super::{LonLat, SphereError};
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LonLatBox {
     lon: f64,
-    width: f64,
+    /// Below `lon` when the box reaches across 0; 2 pi when it goes all around.
+    lon_end: f64,
     lat_min: f64,
     lat_max: f64,
 }
@@ -43,7 +44,8 @@ impl LonLatBox {
         if !(lat_min..=FRAC_PI_2).contains(&lat_max) {
             return bad("upper latitude", lat_max, "lower latitude to pi/2");
         }
-        Ok(Self { lon: wrap(lon), width, lat_min, lat_max })
+        let (lon, lon_end) = ends(lon, width);
+        Ok(Self { lon, lon_end, lat_min, lat_max })
     }
 
     /// As [`new`](Self::new), in degrees.
@@ -55,8 +57,8 @@ impl LonLatBox {
     }
 
     /// From angles known to be good.
-    pub(crate) const fn unchecked(lon: f64, width: f64, lat_min: f64, lat_max: f64) -> Self {
-        Self { lon, width, lat_min, lat_max }
+    pub(crate) const fn unchecked(lon: f64, lon_end: f64, lat_min: f64, lat_max: f64) -> Self {
+        Self { lon, lon_end, lat_min, lat_max }
     }
 
     /// A little wider than asked for, so that rounding leaves nothing out.
@@ -64,9 +66,8 @@ impl LonLatBox {
         // Longitudes near a pole lose what the latitude's cosine costs; 1e-15 suffices elsewhere.
         let cos = libm::cos(lat_min).min(libm::cos(lat_max)).max(1e-15);
         let (dlon, dlat) = (4e-16 / cos + 4e-15, 4e-15);
-        let width = (width + 2.0 * dlon).min(TAU);
-        let lon = if width >= TAU { 0.0 } else { wrap(lon - dlon) };
-        Self { lon, width, lat_min: (lat_min - dlat).max(-FRAC_PI_2), lat_max: (lat_max + dlat).min(FRAC_PI_2) }
+        let (lon, lon_end) = ends(lon - dlon, (width + 2.0 * dlon).min(TAU));
+        Self { lon, lon_end, lat_min: (lat_min - dlat).max(-FRAC_PI_2), lat_max: (lat_max + dlat).min(FRAC_PI_2) }
     }
 
     /// The western border, radians in `[0, 2 pi)`.
@@ -76,12 +77,12 @@ impl LonLatBox {
 
     /// The extent eastward from [`lon`](Self::lon), radians in `[0, 2 pi]`.
     pub fn width(self) -> f64 {
-        self.width
+        if self.lon_end >= TAU { TAU } else { wrap(self.lon_end - self.lon) }
     }
 
     /// The eastern border, radians in `[0, 2 pi)`, or 2 pi when the box goes all around.
     pub fn lon_end(self) -> f64 {
-        if self.width >= TAU { TAU } else { wrap(self.lon + self.width) }
+        self.lon_end
     }
 
     /// The southern border, radians.
@@ -97,17 +98,22 @@ impl LonLatBox {
     /// Whether the point is inside or on the border.
     pub fn contains(self, point: LonLat) -> bool {
         let lat = (self.lat_min..=self.lat_max).contains(&point.lat);
-        lat && (self.width >= TAU
-            || point.lat.abs() >= FRAC_PI_2
-            || wrap(point.lon - self.lon) <= self.width
-            || wrap(point.lon) == self.lon)
+        lat && (point.lat.abs() >= FRAC_PI_2 || self.contains_lon(wrap(point.lon)))
+    }
+
+    fn contains_lon(self, lon: f64) -> bool {
+        if self.lon <= self.lon_end {
+            (self.lon..=self.lon_end).contains(&lon)
+        } else {
+            lon >= self.lon || lon <= self.lon_end
+        }
     }
 
     /// Steradians.
     pub fn area(self) -> f64 {
         // sin b - sin a without cancellation.
         let half = 0.5 * (self.lat_max - self.lat_min);
-        self.width * 2.0 * libm::cos(0.5 * (self.lat_max + self.lat_min)) * libm::sin(half)
+        self.width() * 2.0 * libm::cos(0.5 * (self.lat_max + self.lat_min)) * libm::sin(half)
     }
 
     /// Whether the two share a point.
@@ -115,11 +121,7 @@ impl LonLatBox {
         if self.lat_min > other.lat_max || other.lat_min > self.lat_max {
             return false;
         }
-        let pole = |lat: f64| self.lat_max.min(other.lat_max) == lat && self.lat_min.max(other.lat_min) == lat;
-        if pole(FRAC_PI_2) || pole(-FRAC_PI_2) || self.reaches_pole(other) {
-            return true;
-        }
-        wrap(other.lon - self.lon) <= self.width || wrap(self.lon - other.lon) <= other.width
+        self.reaches_pole(other) || self.contains_lon(other.lon) || other.contains_lon(self.lon)
     }
 
     fn reaches_pole(self, other: Self) -> bool {
@@ -131,8 +133,13 @@ impl LonLatBox {
     pub fn contains_box(self, other: Self) -> bool {
         self.lat_min <= other.lat_min
             && self.lat_max >= other.lat_max
-            && (self.width >= TAU || wrap(other.lon - self.lon) + other.width <= self.width)
+            && (self.lon_end >= TAU || wrap(other.lon - self.lon) + other.width() <= self.width())
     }
+}
+
+/// The borders of a range of longitude.
+fn ends(lon: f64, width: f64) -> (f64, f64) {
+    if width >= TAU { (0.0, TAU) } else { (wrap(lon), wrap(lon + width)) }
 }
 
 /// An angle turned into `[0, 2 pi)`.

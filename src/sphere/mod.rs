@@ -1,8 +1,8 @@
 //! Do these two shapes on the sky touch?
 //!
 //! Positions ([`LonLat`], [`UnitVector`]) and closed regions on the unit sphere: [`ConvexPolygon`], [`Circle`],
-//! [`LonLatBox`]. The relation of two convex polygons is exact, and [`PolygonColumns`] answers it for millions of pairs
-//! without allocating.
+//! [`LonLatBox`], and [`Region`] for any of them. The relation of two convex polygons is exact, and [`PolygonColumns`] answers it for millions of pairs
+//! without allocating. Regions are stored in the bytes that Rubin registries hold.
 //!
 //! Left out: pixels and projections (`wcs`), tracts and patches (`skymap`), and regions that are not convex.
 
@@ -15,6 +15,9 @@ mod lon_lat;
 mod lon_lat_box;
 mod orientation;
 mod polygon_columns;
+mod region;
+mod region_bytes;
+mod region_text;
 mod relation;
 mod unit_vector;
 
@@ -28,5 +31,6 @@ pub use lon_lat::LonLat;
 pub use lon_lat_box::LonLatBox;
 pub use orientation::orientation;
 pub use polygon_columns::{PolygonBuffer, PolygonColumns};
+pub use region::Region;
 pub use relation::Relation;
 pub use unit_vector::UnitVector;

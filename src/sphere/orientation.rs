@@ -148,7 +148,7 @@ mod tests {
             let expected = by_integers([a, b, c]);
             proptest::prop_assert_eq!(orientation(vector(a), vector(b), vector(c)), expected);
             proptest::prop_assert_eq!(orientation(vector(b), vector(a), vector(c)), -expected);
-            if ![a, b, c].iter().any(|v| *v == [0; 3]) {
+            if ![a, b, c].contains(&[0; 3]) {
                 proptest::prop_assert_eq!(orientation_exact(vector(c), vector(a), vector(b)), expected);
             }
         }

@@ -227,6 +227,16 @@ impl<'p> FromIterator<&'p ConvexPolygon> for PolygonBuffer {
     }
 }
 
+impl FromIterator<ConvexPolygon> for PolygonBuffer {
+    fn from_iter<I: IntoIterator<Item = ConvexPolygon>>(polygons: I) -> Self {
+        let mut buffer = Self::default();
+        for polygon in polygons {
+            buffer.push(&polygon);
+        }
+        buffer
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,25 +1,27 @@
 //! Reading the golden tables: comma-separated, gzipped, with a line of column names.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
+
 use std::collections::HashMap;
 use std::io::Read as _;
 
 use bunter::LonLat;
 
 /// A table of texts.
-pub struct Table {
+pub(crate) struct Table {
     columns: HashMap<String, usize>,
     cells: Vec<Vec<String>>,
 }
 
 /// One row of it.
 #[derive(Clone, Copy)]
-pub struct Row<'t> {
+pub(crate) struct Row<'t> {
     table: &'t Table,
     row: usize,
 }
 
 impl Table {
-    pub fn read(name: &str) -> Self {
+    pub(crate) fn read(name: &str) -> Self {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
         let file = std::fs::File::open(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         let mut text = String::new();
@@ -29,28 +31,28 @@ impl Table {
         Self { columns, cells: lines.collect() }
     }
 
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.cells.len()
     }
 
-    pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+    pub(crate) fn rows(&self) -> impl Iterator<Item = Row<'_>> {
         (0..self.len()).map(|row| Row { table: self, row })
     }
 }
 
 impl<'t> Row<'t> {
-    pub fn text(self, column: &str) -> &'t str {
+    pub(crate) fn text(self, column: &str) -> &'t str {
         let index = self.table.columns.get(column).unwrap_or_else(|| panic!("no column {column}"));
         &self.table.cells[self.row][*index]
     }
 
-    pub fn f64(self, column: &str) -> f64 {
+    pub(crate) fn f64(self, column: &str) -> f64 {
         self.text(column).parse().unwrap()
     }
 }
 
 /// `ra dec;ra dec;...` in degrees.
-pub fn positions(text: &str) -> Vec<LonLat> {
+pub(crate) fn positions(text: &str) -> Vec<LonLat> {
     text.split(';')
         .map(|pair| {
             let (lon, lat) = pair.split_once(' ').unwrap();

@@ -1,0 +1,97 @@
+//! How fast are polygons related, patches found that a detector touches, and tracts found that hold a point?
+//!
+//! `cargo bench --bench sky`. Counters are items: pairs, polygons, points.
+
+#![expect(clippy::expect_used, clippy::panic, reason = "a bench that cannot be set up stops")]
+
+use bunter::{ConvexPolygon, LonLat, PolygonBuffer, SkyMap};
+use divan::counter::ItemsCount;
+use divan::{Bencher, black_box};
+
+fn main() {
+    divan::main();
+}
+
+/// The same numbers in every run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> f64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    fn position(&mut self) -> LonLat {
+        LonLat::new(std::f64::consts::TAU * self.next(), (2.0 * self.next() - 1.0).asin())
+    }
+}
+
+/// A detector of 0.2 by 0.1 degrees, turned.
+fn detector(at: LonLat, turn: f64) -> ConvexPolygon {
+    let v = at.to_unit();
+    let (sin, cos) = at.lon.sin_cos();
+    let (east, north) = ([-sin, cos, 0.0], [-at.lat.sin() * cos, -at.lat.sin() * sin, at.lat.cos()]);
+    let (s, c) = turn.sin_cos();
+    let corners = [(-1.0, -0.5), (1.0, -0.5), (1.0, 0.5), (-1.0, 0.5)].map(|(x, y)| {
+        let (e, n) = ((c * x - s * y) * 0.1_f64.to_radians(), (s * x + c * y) * 0.1_f64.to_radians());
+        let sum = |r: f64, i: usize| r + e * east[i] + n * north[i];
+        bunter::UnitVector::normalized(sum(v.x, 0), sum(v.y, 1), sum(v.z, 2)).unwrap_or(v)
+    });
+    ConvexPolygon::from_vertices(&corners).unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// Pairs of quadrilaterals whose centres are `separation` degrees apart: over each other, side by side, far apart.
+#[divan::bench(args = [0.05, 0.16, 0.3])]
+fn relate_quads(bencher: Bencher, separation: f64) {
+    const PAIRS: usize = 10_000;
+    let mut numbers = Numbers(1);
+    let (mut first, mut second) = (PolygonBuffer::default(), PolygonBuffer::default());
+    for _ in 0..PAIRS {
+        let p = numbers.position();
+        let q = LonLat::new(p.lon, (p.lat + separation.to_radians()).min(1.57));
+        first.push(&detector(p, 6.0 * numbers.next()));
+        second.push(&detector(q, 6.0 * numbers.next()));
+    }
+    let (first, second) = (first.columns().expect("good"), second.columns().expect("good"));
+    bencher.counter(ItemsCount::new(PAIRS)).bench(|| {
+        let (first, second) = (black_box(&first), black_box(&second));
+        (0..PAIRS).filter(|i| first.relate(*i, second, *i).intersects()).count()
+    });
+}
+
+#[divan::bench(args = ["hsc_rings_v1", "lsst_cells_v1"])]
+fn overlaps_of_detectors(bencher: Bencher, name: &str) {
+    let map = SkyMap::preset(name).unwrap_or_else(|e| panic!("{e}"));
+    let mut numbers = Numbers(2);
+    let polygons: Vec<_> = (0..10_000).map(|_| detector(numbers.position(), 6.0 * numbers.next())).collect();
+    let mut out = Vec::new();
+    bencher.counter(ItemsCount::new(polygons.len())).bench_local(|| {
+        out.clear();
+        for polygon in &polygons {
+            map.overlaps(black_box(polygon), &mut out);
+        }
+        out.len()
+    });
+}
+
+#[divan::bench(args = ["hsc_rings_v1"])]
+fn overlaps_columns(bencher: Bencher, name: &str) {
+    let map = SkyMap::preset(name).unwrap_or_else(|e| panic!("{e}"));
+    let mut numbers = Numbers(2);
+    let buffer: PolygonBuffer = (0..100_000).map(|_| detector(numbers.position(), 6.0 * numbers.next())).collect();
+    let columns = buffer.columns().expect("good");
+    bencher.counter(ItemsCount::new(columns.len())).bench(|| map.overlaps_columns(black_box(&columns)).len());
+}
+
+#[divan::bench(args = ["hsc_rings_v1"])]
+fn find_tract(bencher: Bencher, name: &str) {
+    let map = SkyMap::preset(name).unwrap_or_else(|e| panic!("{e}"));
+    let mut numbers = Numbers(3);
+    let (lon, lat): (Vec<_>, Vec<_>) = (0..100_000).map(|_| numbers.position()).map(|p| (p.lon, p.lat)).unzip();
+    bencher.counter(ItemsCount::new(lon.len())).bench(|| map.find_tract_columns(black_box(&lon), black_box(&lat)));
+}
+
+#[divan::bench(args = ["hsc_rings_v1"])]
+fn build(name: &str) -> u32 {
+    SkyMap::preset(name).map_or(0, |map| map.len())
+}
