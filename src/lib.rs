@@ -33,6 +33,10 @@ pub use registry::{
     FoldSummary, Inserted, NewDataset, OrderBy, QuantumRecord, QuantumStatus, Query, Registry, RegistryError,
     RegistryReader,
 };
+pub use skymap::{
+    CellInfo, InnerRegion, Layout, OverlapColumns, PatchInfo, Projection, SkyMap, SkyMapConfig, SkyMapError,
+    TractBuilder, TractInfo,
+};
 pub use snapshot::{RegistryView, Selection, Snapshot, SnapshotBuilder, SnapshotError};
 pub use sphere::{
     Circle, ConvexPolygon, LonLat, LonLatBox, PolygonBuffer, PolygonColumns, Region, Relation, SphereError, UnitVector,

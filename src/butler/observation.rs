@@ -28,7 +28,7 @@ pub(super) fn measure(path: &Path, info: &mut ObservationInfo) -> Result<(Exposu
             None => path.to_owned(),
         };
         let pixels = FitsFile::open(&file)?.read_f32(info.layout.image.hdu, None)?;
-        info.measure(&path.to_string_lossy(), pixels.view())?;
+        info.measure(&path.to_string_lossy(), &pixels.view())?;
     }
     let exposure = read_fits_exposure(path, &info.layout, None)?;
     if !exposure.image.iter().any(|v| v.is_finite()) {
