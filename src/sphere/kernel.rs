@@ -55,6 +55,7 @@ struct Verdict {
 
 impl Quad {
     /// Without a branch: which edge decides is as good as random, and a wrong guess costs more than an edge.
+    #[expect(clippy::needless_bitwise_bool, reason = "a lazy operator is a branch")]
     #[inline]
     fn judge(&self, other: &Self) -> Verdict {
         let mut verdict = Verdict { separates: false, contains: true, doubtful: false };
