@@ -138,6 +138,9 @@ fn main() {
     report("contiguous HDF5, whole exposure (3 planes, 200 keywords)", ROUNDS, |b| {
         black_box(read_exposure(&contiguous, Some(b)).expect("an exposure"));
     });
+    report("contiguous HDF5, metadata of 200 keywords", ROUNDS, |_| {
+        black_box(read_component(&contiguous, StorageClass::Exposure, "metadata", None).expect("a header"));
+    });
     let plane = |hdu| FitsPlane { file: None, hdu };
     let layout = FitsLayout {
         image: plane(1),

@@ -153,7 +153,7 @@ impl MeasureStars {
             radius: self.radius.unwrap_or(2.5 * seeing) / scale,
             fwhm: seeing / scale,
             noise_correlation: coadd.metadata.get("NOISECOR").and_then(HeaderValue::as_f64).unwrap_or(1.0),
-            bad: coadd.mask_planes.bits(&["SAT", "NO_DATA", "INEXACT_PSF"]),
+            bad: coadd.mask_planes.bits(&["SAT", "NO_DATA"]),
         };
         for ((sky, isolated), flux) in truth.sky.iter().zip(&truth.isolated).zip(flux) {
             if !isolated {

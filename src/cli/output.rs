@@ -1,6 +1,6 @@
 //! How rows reach a person or a program: `--format table|json|csv`, always on standard output.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BinaryArray, FixedSizeBinaryArray, StringArray};
@@ -56,7 +56,7 @@ pub(crate) fn ignore_closed_pipe(result: io::Result<()>) -> Result<(), CliError>
 
 fn table(batch: &RecordBatch) -> Result<Table, CliError> {
     let mut table = Table::new();
-    table.load_style(if io::stdout().is_terminal() { presets::UTF8_HORIZONTAL_ONLY } else { presets::NOTHING });
+    table.load_style(presets::NOTHING);
     table.set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(batch.schema().fields().iter().map(|f| f.name().clone()));
     let options = FormatOptions::default();

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use memmap2::{Advice, Mmap};
 use ndarray::Array2;
-use pulp::Arch;
+use pulp::{Arch, NullaryFnOnce};
 
 use super::error::{DatastoreError, Result};
 
@@ -76,7 +76,8 @@ impl MappedFile {
 /// A pixel type as it lies in files.
 pub(crate) trait Pixel: Copy + Default + Send + Sync + 'static {
     const SIZE: usize;
-    fn read_row(row: &[u8], order: ByteOrder, out: &mut Vec<Self>);
+    /// Reads as many numbers as both sides hold.
+    fn read_row(row: &[u8], order: ByteOrder, out: &mut [Self]);
 }
 
 /// The order of the bytes of a number.
@@ -93,11 +94,11 @@ macro_rules! pixel {
         impl Pixel for $type {
             const SIZE: usize = size_of::<$type>();
             #[inline(always)]
-            fn read_row(row: &[u8], order: ByteOrder, out: &mut Vec<Self>) {
+            fn read_row(row: &[u8], order: ByteOrder, out: &mut [Self]) {
                 let (numbers, _) = row.as_chunks::<{ size_of::<$type>() }>();
                 match order {
-                    ByteOrder::Big => out.extend(numbers.iter().map(|b| <$type>::from_be_bytes(*b))),
-                    ByteOrder::Little => out.extend(numbers.iter().map(|b| <$type>::from_le_bytes(*b))),
+                    ByteOrder::Big => out.iter_mut().zip(numbers).for_each(|(v, b)| *v = <$type>::from_be_bytes(*b)),
+                    ByteOrder::Little => out.iter_mut().zip(numbers).for_each(|(v, b)| *v = <$type>::from_le_bytes(*b)),
                 }
             }
         }
@@ -135,16 +136,32 @@ pub(crate) fn read_window<T: Pixel>(
     let start = offset.checked_add(skip as u64).ok_or_else(too_large)?;
     let bytes = file.range(start, span as u64, &place)?;
     file.populate(start as usize, span);
-    let mut pixels = Vec::with_capacity(window.width * window.height);
-    let row_bytes = window.width * T::SIZE;
-    // `dispatch` compiles the loop for the widest vectors of this machine: byte swaps then run at memory speed.
-    Arch::new().dispatch(|| {
-        for row in bytes.chunks(pitch) {
-            T::read_row(row.get(..row_bytes).unwrap_or_default(), order, &mut pixels);
-        }
-    });
+    // Zeroed memory comes from the system as it is: no pixel is written twice.
+    let mut pixels = vec![T::default(); window.width * window.height];
+    Arch::new().dispatch(Rows { bytes, pitch, order, width: window.width, out: &mut pixels });
     Array2::from_shape_vec(shape, pixels)
         .map_err(|_| DatastoreError::damaged(file.path(), place(), "rows of unequal length"))
+}
+
+/// The copying loop, compiled once for each width of vectors and chosen by this machine: byte swaps then run at the
+/// speed of memory.
+struct Rows<'a, T> {
+    bytes: &'a [u8],
+    pitch: usize,
+    order: ByteOrder,
+    width: usize,
+    out: &'a mut [T],
+}
+
+impl<T: Pixel> NullaryFnOnce for Rows<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        for (row, out) in self.bytes.chunks(self.pitch).zip(self.out.chunks_exact_mut(self.width)) {
+            T::read_row(row, self.order, out);
+        }
+    }
 }
 
 #[cfg(test)]

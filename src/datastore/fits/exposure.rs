@@ -74,27 +74,32 @@ impl<'a> FitsExposure<'a> {
         Ok((pixels, file, hdu))
     }
 
-    /// The variance; `image` is the image without its sky, where the variance is modelled from it.
-    fn variance_with(&self, subset: Option<PixelBox>, image: &Array2<f32>) -> Result<Array2<f32>> {
+    /// The variance where the file holds it; `None` where it is modelled from the image.
+    fn stored_variance(&self, subset: Option<PixelBox>) -> Result<Option<Array2<f32>>> {
         match &self.layout.variance {
-            FitsVariance::Plane(plane) => Ok(self.plane(plane, subset, FitsFile::read_f32_of)?.0),
+            FitsVariance::Plane(plane) => Ok(Some(self.plane(plane, subset, FitsFile::read_f32_of)?.0)),
             FitsVariance::Inverse(plane) => {
                 let mut inverse = self.plane(plane, subset, FitsFile::read_f32_of)?.0;
                 inverse.mapv_inplace(|w| if w > 0.0 { w.recip() } else { f32::NAN });
-                Ok(inverse)
+                Ok(Some(inverse))
             }
-            FitsVariance::SkyAndGain { sky_variance, gain } => {
-                let (sky, per_count) = (*sky_variance as f32, gain.recip() as f32);
-                Ok(image.mapv(|v| if v.is_nan() { f32::NAN } else { sky + v.max(0.0) * per_count }))
-            }
+            FitsVariance::SkyAndGain { .. } => Ok(None),
         }
     }
 
+    /// The variance by the model of sky noise and photon noise; `image` is without its sky.
+    fn modelled_variance(&self, image: &Array2<f32>) -> Array2<f32> {
+        let FitsVariance::SkyAndGain { sky_variance, gain } = self.layout.variance else {
+            return Array2::from_elem(image.raw_dim(), f32::NAN);
+        };
+        let (sky, per_count) = (sky_variance as f32, gain.recip() as f32);
+        image.mapv(|v| if v.is_nan() { f32::NAN } else { sky + v.max(0.0) * per_count })
+    }
+
     pub(crate) fn variance(&self, subset: Option<PixelBox>) -> Result<Array2<f32>> {
-        // The image is needed by one kind of variance only.
-        match self.layout.variance {
-            FitsVariance::SkyAndGain { .. } => self.variance_with(subset, &self.image(subset)?),
-            _ => self.variance_with(subset, &Array2::default((0, 0))),
+        match self.stored_variance(subset)? {
+            Some(variance) => Ok(variance),
+            None => Ok(self.modelled_variance(&self.image(subset)?)),
         }
     }
 
@@ -102,7 +107,7 @@ impl<'a> FitsExposure<'a> {
         &self,
         subset: Option<PixelBox>,
         raw: &Array2<f32>,
-        variance: &Array2<f32>,
+        stored_variance: Option<&Array2<f32>>,
     ) -> Result<(Array2<i32>, MaskPlanes)> {
         let (mut mask, mut planes) = match &self.layout.mask {
             Some(layout) => {
@@ -122,24 +127,13 @@ impl<'a> FitsExposure<'a> {
         let high = self.layout.saturation.filter(|_| own).unwrap_or(f64::INFINITY) as f32;
         let low = (self.layout.low.filter(|_| own).unwrap_or(f64::NEG_INFINITY) + self.layout.background) as f32;
         let high = if high.is_finite() { high } else { f32::NAN };
+        let flag = |set: bool, bits: i32| if set { bits } else { 0 };
+        // A comparison with NaN is false: no limit flags nothing.
         Zip::from(&mut mask).and(raw).for_each(|mask, v| {
-            if v.is_nan() {
-                *mask |= no_data;
-            }
-            // A comparison with NaN is false: no limit flags nothing.
-            if *v >= high {
-                *mask |= saturated;
-            }
-            if *v < low {
-                *mask |= bad;
-            }
+            *mask |= flag(v.is_nan(), no_data) | flag(*v >= high, saturated) | flag(*v < low, bad);
         });
-        if matches!(self.layout.variance, FitsVariance::Inverse(_)) {
-            Zip::from(&mut mask).and(variance).for_each(|mask, v| {
-                if v.is_nan() {
-                    *mask |= bad;
-                }
-            });
+        if let (FitsVariance::Inverse(_), Some(variance)) = (&self.layout.variance, stored_variance) {
+            Zip::from(&mut mask).and(variance).for_each(|mask, v| *mask |= flag(v.is_nan(), bad));
         }
         Ok((mask, planes))
     }
@@ -147,10 +141,10 @@ impl<'a> FitsExposure<'a> {
     pub(crate) fn mask(&self, subset: Option<PixelBox>) -> Result<(Array2<i32>, MaskPlanes)> {
         let raw = self.raw_image(subset)?;
         let variance = match self.layout.variance {
-            FitsVariance::Inverse(_) => self.variance(subset)?,
-            _ => Array2::default((0, 0)),
+            FitsVariance::Inverse(_) => self.stored_variance(subset)?,
+            _ => None,
         };
-        self.mask_with(subset, &raw, &variance)
+        self.mask_with(subset, &raw, variance.as_ref())
     }
 
     /// Primary header and image header as one; the image's records win.
@@ -183,11 +177,11 @@ impl<'a> FitsExposure<'a> {
     }
 
     pub(crate) fn exposure(&self, subset: Option<PixelBox>) -> Result<Exposure> {
-        let raw = self.raw_image(subset)?;
-        let mut image = raw.clone();
+        let mut image = self.raw_image(subset)?;
+        let variance = self.stored_variance(subset)?;
+        let (mask, mask_planes) = self.mask_with(subset, &image, variance.as_ref())?;
         self.subtract_background(&mut image);
-        let variance = self.variance_with(subset, &image)?;
-        let (mask, mask_planes) = self.mask_with(subset, &raw, &variance)?;
+        let variance = variance.unwrap_or_else(|| self.modelled_variance(&image));
         let mut metadata = self.header()?;
         let wcs = self.wcs_of(&metadata)?;
         metadata.retain(|card| !is_structural(&card.keyword) && !is_wcs(&card.keyword));

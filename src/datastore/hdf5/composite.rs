@@ -72,10 +72,6 @@ impl Composite {
         self.library.is_none()
     }
 
-    pub(crate) const fn bbox(&self) -> PixelBox {
-        self.index.bbox
-    }
-
     pub(crate) const fn zero_point(&self) -> f64 {
         self.index.zero_point
     }
@@ -157,7 +153,7 @@ impl Composite {
                     let packed = self.file.range(offset, size, place)?;
                     let bytes = unpack(packed, gzip, rows * columns, T::SIZE)
                         .ok_or_else(|| damaged("its bytes do not unpack to a chunk"))?;
-                    let mut values = Vec::with_capacity(rows * columns);
+                    let mut values = vec![T::default(); rows * columns];
                     T::read_row(&bytes, ByteOrder::Little, &mut values);
                     let chunk = Array2::from_shape_vec((rows, columns), values).map_err(|_| damaged("short chunk"))?;
                     Ok((n, chunk))
@@ -244,12 +240,20 @@ pub(crate) fn unpack(packed: &[u8], gzip: bool, count: usize, size: usize) -> Op
     let mut shuffled = vec![0; len];
     ZlibDecoder::new(packed).read_exact(&mut shuffled).ok()?;
     let mut out = vec![0; len];
-    for (n, plane) in shuffled.chunks_exact(count.max(1)).enumerate() {
-        for (number, byte) in out.chunks_exact_mut(size).zip(plane) {
-            if let Some(place) = number.get_mut(n) {
-                *place = *byte;
-            }
+    // First the lowest bytes of all numbers, then the next …
+    match size {
+        4 => {
+            let (a, rest) = shuffled.split_at_checked(count)?;
+            let (b, rest) = rest.split_at_checked(count)?;
+            let (c, d) = rest.split_at_checked(count)?;
+            let bytes = a.iter().zip(b).zip(c.iter().zip(d));
+            out.as_chunks_mut().0.iter_mut().zip(bytes).for_each(|(o, ((a, b), (c, d)))| *o = [*a, *b, *c, *d]);
         }
+        2 => {
+            let (a, b) = shuffled.split_at_checked(count)?;
+            out.as_chunks_mut().0.iter_mut().zip(a.iter().zip(b)).for_each(|(o, (a, b))| *o = [*a, *b]);
+        }
+        _ => return None,
     }
     Some(out)
 }
