@@ -61,12 +61,15 @@ impl Get {
         let dataset = butler.get(&self.dataset, &id, &names, bbox)?;
         match (&dataset, &self.output) {
             (Dataset::Table(rows), None) => write_rows(rows, self.format),
-            (Dataset::Json(_) | Dataset::Wcs(_) | Dataset::Box(_) | Dataset::Number(_) | Dataset::Metadata(_), None) => {
+            (
+                Dataset::Json(_) | Dataset::Wcs(_) | Dataset::Box(_) | Dataset::Number(_) | Dataset::Metadata(_),
+                None,
+            ) => {
                 let mut out = std::io::stdout().lock();
                 super::output::ignore_closed_pipe(out.write_all(text(&dataset).as_bytes()))
             }
             (_, None) => Err(CliError::Usage(format!("{} has pixels: say where they go with --output", self.dataset))),
-            (_, Some(path)) => self.write(&dataset, path, &self.pixel_header(&butler, &id, &names, bbox)?),
+            (_, Some(path)) => Self::write(&dataset, path, &self.pixel_header(&butler, &id, &names, bbox)?),
         }
     }
 
@@ -89,7 +92,7 @@ impl Get {
         }
     }
 
-    fn write(&self, dataset: &Dataset, path: &Path, header: &Header) -> Result<(), CliError> {
+    fn write(dataset: &Dataset, path: &Path, header: &Header) -> Result<(), CliError> {
         let io = |source| CliError::File { doing: "write", path: path.display().to_string(), source };
         match dataset {
             Dataset::Exposure(exposure) => write_fits_exposure(path, exposure)?,
@@ -126,7 +129,9 @@ fn text(dataset: &Dataset) -> String {
 }
 
 fn cards(header: &Header) -> String {
-    header.cards().iter().map(|card| format!("{:8}= {}\n", card.keyword, card.value)).collect()
+    let lines: Vec<String> =
+        header.cards().iter().map(|card| format!("{:8}= {}\n", card.keyword, card.value)).collect();
+    lines.concat()
 }
 
 fn parse_box(text: &str) -> Result<PixelBox, CliError> {

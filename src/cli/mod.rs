@@ -5,6 +5,8 @@
 //!
 //! Leaves out: everything that a program could also want, which is in the rooms below.
 
+#![expect(clippy::doc_markdown, reason = "these comments are the help that a person reads in a terminal")]
+
 mod build_coadds;
 mod create;
 mod error;

@@ -107,15 +107,12 @@ fn printable(batch: &RecordBatch) -> Result<RecordBatch, CliError> {
             }),
             _ => None,
         };
-        match texts {
-            Some(texts) => {
-                fields.push(Arc::new(Field::new(field.name(), DataType::Utf8, true)));
-                columns.push(Arc::new(texts));
-            }
-            None => {
-                fields.push(Arc::clone(field));
-                columns.push(Arc::clone(column));
-            }
+        if let Some(texts) = texts {
+            fields.push(Arc::new(Field::new(field.name(), DataType::Utf8, true)));
+            columns.push(Arc::new(texts));
+        } else {
+            fields.push(Arc::clone(field));
+            columns.push(Arc::clone(column));
         }
     }
     Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)

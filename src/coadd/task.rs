@@ -114,7 +114,8 @@ impl CoaddTask {
                 if contribution.known.as_ref().is_some_and(|known| known.weight.is_none()) {
                     continue;
                 }
-                let Some(reach) = reach(&contribution.mapping, strip, contribution.input.bbox, self.half_width()) else {
+                let Some(reach) = reach(&contribution.mapping, strip, contribution.input.bbox, self.half_width())
+                else {
                     continue;
                 };
                 let exposure = read(datastore, contribution.input, reach)?;

@@ -27,7 +27,8 @@ pub struct Coadd {
     pub wcs: Wcs,
     /// Magnitude of one count.
     pub zero_point: f64,
-    /// One row an input: instrument, visit, detector, weight, good_pixels, zero_point, x0, y0, width, height, checksum.
+    /// One row an input: `instrument, visit, detector, weight, good_pixels, zero_point, x0, y0, width, height, checksum,
+    /// dataset_id`.
     pub inputs: RecordBatch,
     /// Kernel, statistic, software version, band, tract, patch …
     pub metadata: Header,

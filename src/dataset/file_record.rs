@@ -92,7 +92,7 @@ pub struct FitsMask {
 pub enum MaskMeaning {
     /// A bit mask whose planes the header names, `MP_BAD = 0` (LSST).
     Planes,
-    /// One code a pixel: `(code, names of the planes it sets)`; codes not listed set nothing (DECam Community Pipeline).
+    /// One code a pixel: `(code, names of the planes it sets)`; codes not listed set nothing (`DECam` Community Pipeline).
     Codes(Vec<(i64, Vec<String>)>),
     /// A bit mask: `(bit, name of the plane)`.
     Bits(Vec<(u8, String)>),

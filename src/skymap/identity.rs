@@ -57,8 +57,12 @@ impl SkyMapConfig {
                 bytes.extend(dec_range_deg.iter().flat_map(|v| v.to_le_bytes()));
             }
             Layout::Grid { ra_deg, dec_deg, crpix, size } => {
-                [ra_deg, dec_deg, &crpix[0], &crpix[1]].iter().for_each(|v| bytes.extend(v.to_le_bytes()));
-                size.iter().for_each(|v| bytes.extend(v.to_le_bytes()));
+                for value in [*ra_deg, *dec_deg, crpix[0], crpix[1]] {
+                    bytes.extend(value.to_le_bytes());
+                }
+                for side in size {
+                    bytes.extend(side.to_le_bytes());
+                }
             }
             Layout::Dodecahedron { tracts_on_poles } => bytes.push(u8::from(*tracts_on_poles)),
         }

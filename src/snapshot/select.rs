@@ -73,6 +73,7 @@ impl From<Problem> for RegistryError {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` wants")]
 fn invalid(e: ArrowError) -> RegistryError {
     RegistryError::Invalid { what: "a selection of rows".to_owned(), reason: e.to_string() }
 }
