@@ -70,7 +70,7 @@ pub fn write_fits_coadd(path: &Path, coadd: &Coadd) -> Result<()> {
 
 fn fill(path: &Path, write: impl FnOnce(&mut FitsWriter<BufWriter<File>>) -> io::Result<()>) -> Result<()> {
     let written = File::options().write(true).open(path).and_then(|file| {
-        let mut writer = FitsWriter::new(BufWriter::with_capacity(1 << 20, file));
+        let mut writer = FitsWriter::new(BufWriter::with_capacity(1 << 23, file));
         write(&mut writer)?;
         writer.finish().map(drop)
     });
