@@ -157,7 +157,7 @@ pub enum DatastoreError {
         /// HDU or object.
         place: String,
         /// Which keyword.
-        source: HeaderError,
+        source: Box<HeaderError>,
     },
     /// Text that is no JSON.
     #[error("`{}` is no JSON: {source}", path.display())]
@@ -206,7 +206,7 @@ impl DatastoreError {
     }
 
     pub(crate) fn header(path: &Path, place: impl Into<String>, source: HeaderError) -> Self {
-        Self::Header { path: path.to_owned(), place: place.into(), source }
+        Self::Header { path: path.to_owned(), place: place.into(), source: Box::new(source) }
     }
 
     /// `component` is not one of the storage class's.

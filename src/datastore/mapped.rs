@@ -160,6 +160,7 @@ struct Rows<'a, T> {
 impl<T: Pixel> NullaryFnOnce for Rows<'_, T> {
     type Output = ();
 
+    #[expect(clippy::inline_always, reason = "the loop must be compiled within the function that has the vectors")]
     #[inline(always)]
     fn call(self) {
         for (row, out) in self.bytes.chunks(self.pitch).zip(self.out.chunks_exact_mut(self.width)) {
