@@ -1,6 +1,7 @@
 //! Cutouts: 500x500 pixels out of a 2048x4096 image of `f32`, opened anew each time, from a warm page cache.
 //!
 //! `BUNTER_PYTHON` names a Python with numpy, astropy and h5py for the peers' lines.
+#![expect(clippy::expect_used, reason = "a bench stops at what it did not expect")]
 
 use std::hint::black_box;
 use std::path::Path;

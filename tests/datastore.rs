@@ -1,4 +1,5 @@
 //! The datastore from outside: what goes in comes out, by every format and layout.
+#![allow(clippy::unwrap_used, reason = "a test stops at what it did not expect")]
 
 mod datastore_support;
 

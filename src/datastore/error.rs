@@ -157,7 +157,7 @@ pub enum DatastoreError {
         /// HDU or object.
         place: String,
         /// Which keyword.
-        source: HeaderError,
+        source: Box<HeaderError>,
     },
     /// A header without a WCS that can be used.
     #[error("`{}`, {place}: {source}", path.display())]
@@ -216,7 +216,7 @@ impl DatastoreError {
     }
 
     pub(crate) fn header(path: &Path, place: impl Into<String>, source: HeaderError) -> Self {
-        Self::Header { path: path.to_owned(), place: place.into(), source }
+        Self::Header { path: path.to_owned(), place: place.into(), source: Box::new(source) }
     }
 
     /// `component` is not one of the storage class's.

@@ -225,7 +225,8 @@ mod tests {
     use super::*;
 
     fn parse(lines: &[&str]) -> Header {
-        parse_header(lines.iter().map(|l| format!("{l:<80}")).collect::<String>().as_bytes())
+        let cards: Vec<String> = lines.iter().map(|l| format!("{l:<80}")).collect();
+        parse_header(cards.concat().as_bytes())
     }
 
     #[test]

@@ -54,6 +54,13 @@ pub struct Hdu {
     pub(super) blank: Option<i64>,
 }
 
+impl Hdu {
+    #[expect(clippy::float_cmp, reason = "the defaults are exact, and any other scale is applied")]
+    pub(super) fn is_unscaled(&self) -> bool {
+        self.scale == 1.0 && self.zero == 0.0
+    }
+}
+
 /// A FITS file opened for reading: its headers are read by an own parser through a memory map.
 ///
 /// ```no_run
@@ -148,10 +155,10 @@ impl Iterator for Scan<'_> {
     type Item = Result<Hdu>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        const NEXT: &[u8] = b"XTENSION=";
         let rest = self.file.bytes().get(usize::try_from(self.offset).ok()?..)?;
         // Behind the last unit the standard allows "special records"; anything that does not begin like an extension
         // ends the walk.
-        const NEXT: &[u8] = b"XTENSION=";
         let another = rest.starts_with(NEXT) || NEXT.starts_with(rest);
         if self.finished || rest.is_empty() || (self.index > 0 && !another) {
             return None;

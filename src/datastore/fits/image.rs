@@ -81,7 +81,7 @@ impl FitsFile {
             return self.read_tiles(hdu, window);
         };
         let (scale, zero) = (hdu.scale, hdu.zero);
-        let unscaled = scale == 1.0 && zero == 0.0;
+        let unscaled = hdu.is_unscaled();
         let integer = |v: i64| {
             if hdu.blank == Some(v) { f32::NAN } else { (v as f64 * scale + zero) as f32 }
         };
@@ -103,7 +103,7 @@ impl FitsFile {
             return self.read_tiles(hdu, window);
         };
         let real = |v: f64| (v * hdu.scale + hdu.zero).round() as i64 as i32;
-        let unscaled = hdu.scale == 1.0 && hdu.zero == 0.0;
+        let unscaled = hdu.is_unscaled();
         let integer = |v: i64| if unscaled { v as i32 } else { real(v as f64) };
         Ok(match bitpix {
             8 => self.plain::<u8>(hdu, held, window)?.mapv(|v| integer(v.into())),

@@ -30,9 +30,9 @@ pub fn write_fits_exposure(path: &Path, exposure: &Exposure) -> Result<()> {
     write_new(path, |temporary| {
         fill(temporary, |writer| {
             writer.primary(&primary(&exposure.metadata, exposure.zero_point, exposure.bbox))?;
-            writer.image_f32("IMAGE", &local, exposure.image.view())?;
-            writer.image_i32("MASK", &with_planes(&local, &exposure.mask_planes), exposure.mask.view())?;
-            writer.image_f32("VARIANCE", &local, exposure.variance.view())
+            writer.image_f32("IMAGE", &local, &exposure.image)?;
+            writer.image_i32("MASK", &with_planes(&local, &exposure.mask_planes), &exposure.mask)?;
+            writer.image_f32("VARIANCE", &local, &exposure.variance)
         })
     })
 }
@@ -58,11 +58,11 @@ pub fn write_fits_coadd(path: &Path, coadd: &Coadd) -> Result<()> {
     write_new(path, |temporary| {
         fill(temporary, |writer| {
             writer.primary(&primary(&coadd.metadata, coadd.zero_point, coadd.bbox))?;
-            writer.image_f32("IMAGE", &local, coadd.image.view())?;
-            writer.image_i32("MASK", &with_planes(&local, &coadd.mask_planes), coadd.mask.view())?;
-            writer.image_f32("VARIANCE", &local, coadd.variance.view())?;
-            writer.image_u16("N_IMAGE", &local, coadd.n_image.view())?;
-            writer.image_f32("WEIGHT", &local, coadd.weight.view())?;
+            writer.image_f32("IMAGE", &local, &coadd.image)?;
+            writer.image_i32("MASK", &with_planes(&local, &coadd.mask_planes), &coadd.mask)?;
+            writer.image_f32("VARIANCE", &local, &coadd.variance)?;
+            writer.image_u16("N_IMAGE", &local, &coadd.n_image)?;
+            writer.image_f32("WEIGHT", &local, &coadd.weight)?;
             writer.table("INPUTS", &Header::default(), &coadd.inputs)
         })
     })
@@ -70,7 +70,7 @@ pub fn write_fits_coadd(path: &Path, coadd: &Coadd) -> Result<()> {
 
 fn fill(path: &Path, write: impl FnOnce(&mut FitsWriter<BufWriter<File>>) -> io::Result<()>) -> Result<()> {
     let written = File::options().write(true).open(path).and_then(|file| {
-        let mut writer = FitsWriter::new(BufWriter::with_capacity(1 << 20, file));
+        let mut writer = FitsWriter::new(BufWriter::with_capacity(1 << 23, file));
         write(&mut writer)?;
         writer.finish().map(drop)
     });

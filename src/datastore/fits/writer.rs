@@ -8,7 +8,7 @@ use arrow::datatypes::{
     UInt64Type,
 };
 use arrow::record_batch::RecordBatch;
-use ndarray::ArrayView2;
+use ndarray::Array2;
 
 use super::card::{CARD, format_header, is_structural};
 use super::file::BLOCK;
@@ -24,7 +24,7 @@ use crate::wcs::{Card, Header, HeaderValue};
 ///
 /// let mut writer = FitsWriter::new(Vec::new());
 /// writer.primary(&[("EXPTIME", 30.0)].into_iter().collect::<Header>())?;
-/// writer.image_f32("IMAGE", &Header::default(), Array2::zeros((20, 30)).view())?;
+/// writer.image_f32("IMAGE", &Header::default(), &Array2::zeros((20, 30)))?;
 /// let bytes = writer.finish()?;
 /// assert_eq!(bytes.len() % 2880, 0);
 /// # Ok::<(), std::io::Error>(())
@@ -64,7 +64,7 @@ impl<W: Write> FitsWriter<W> {
     ///
     /// # Errors
     /// [`io::Error`] of the writer.
-    pub fn image_f32(&mut self, name: &str, header: &Header, pixels: ArrayView2<'_, f32>) -> io::Result<()> {
+    pub fn image_f32(&mut self, name: &str, header: &Header, pixels: &Array2<f32>) -> io::Result<()> {
         self.image(name, header, pixels, -32, &[], |v: f32| v.to_be_bytes())
     }
 
@@ -72,7 +72,7 @@ impl<W: Write> FitsWriter<W> {
     ///
     /// # Errors
     /// [`io::Error`] of the writer.
-    pub fn image_i32(&mut self, name: &str, header: &Header, pixels: ArrayView2<'_, i32>) -> io::Result<()> {
+    pub fn image_i32(&mut self, name: &str, header: &Header, pixels: &Array2<i32>) -> io::Result<()> {
         self.image(name, header, pixels, 32, &[], |v: i32| v.to_be_bytes())
     }
 
@@ -80,7 +80,7 @@ impl<W: Write> FitsWriter<W> {
     ///
     /// # Errors
     /// [`io::Error`] of the writer.
-    pub fn image_u16(&mut self, name: &str, header: &Header, pixels: ArrayView2<'_, u16>) -> io::Result<()> {
+    pub fn image_u16(&mut self, name: &str, header: &Header, pixels: &Array2<u16>) -> io::Result<()> {
         let scaling = [card("BZERO", 32_768.0, "unsigned integers"), card("BSCALE", 1.0, "")];
         self.image(name, header, pixels, 16, &scaling, |v: u16| (v ^ 0x8000).to_be_bytes())
     }
@@ -89,7 +89,7 @@ impl<W: Write> FitsWriter<W> {
         &mut self,
         name: &str,
         header: &Header,
-        pixels: ArrayView2<'_, T>,
+        pixels: &Array2<T>,
         bitpix: i64,
         scaling: &[Card],
         bytes: impl Fn(T) -> [u8; N],
@@ -173,7 +173,9 @@ impl<W: Write> FitsWriter<W> {
     fn header(&mut self, structure: Vec<Card>, further: &Header) -> io::Result<()> {
         self.units += 1;
         let mut header = Header::default();
-        structure.into_iter().for_each(|c| header.push(c));
+        for card in structure {
+            header.push(card);
+        }
         let kept =
             |c: &&Card| !is_structural(&c.keyword) || c.keyword.starts_with("MP_") || c.keyword.starts_with("LT");
         further.cards().iter().filter(kept).for_each(|c| header.push(c.clone()));

@@ -361,7 +361,7 @@ mod tests {
             let mut damaged = bytes.clone();
             damaged[at] ^= 4;
             used += usize::from(!indexed(&damaged));
-            if at < 56 || at >= 4096 {
+            if !(56..4096).contains(&at) {
                 assert!(!indexed(&damaged), "byte {at}");
             }
         }

@@ -8,8 +8,6 @@
 //! them, moves an array or appends to the file breaks the fingerprint, and the file is then read by the library. Pixels
 //! changed in place stay where they are, and are read as they have become.
 
-use std::ops::Range;
-
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::dataset::{MaskPlanes, StorageClass};
@@ -61,12 +59,11 @@ pub(crate) struct ArrayEntry {
 }
 
 impl ArrayEntry {
-    fn ranges(&self, bbox: PixelBox) -> Vec<Range<u64>> {
+    /// Offset and size of each piece.
+    fn pieces(&self, bbox: PixelBox) -> Vec<(u64, u64)> {
         match &self.place {
-            Place::Contiguous { offset } => {
-                vec![*offset..offset.saturating_add(bbox.area().saturating_mul(self.pixel.size()))]
-            }
-            Place::Chunked { chunks, .. } => chunks.iter().map(|(at, size)| *at..at.saturating_add(*size)).collect(),
+            Place::Contiguous { offset } => vec![(*offset, bbox.area().saturating_mul(self.pixel.size()))],
+            Place::Chunked { chunks, .. } => chunks.clone(),
         }
     }
 }
@@ -130,13 +127,14 @@ impl Index {
 
     /// xxh3-64 of all bytes that are neither user block nor pixels.
     fn fingerprint(&self, file: &MappedFile, user_block: u64) -> Option<u64> {
-        let mut taken: Vec<_> = self.arrays.iter().flat_map(|array| array.ranges(self.bbox)).collect();
-        taken.sort_unstable_by_key(|range| range.start);
+        let mut taken: Vec<_> = self.arrays.iter().flat_map(|array| array.pieces(self.bbox)).collect();
+        taken.sort_unstable();
+        taken.push((file.len(), 0));
         let mut hash = Xxh3::new();
         let mut at = user_block;
-        for range in taken.into_iter().chain([file.len()..file.len()]) {
-            hash.update(file.bytes().get(usize::try_from(at).ok()?..usize::try_from(range.start).ok()?)?);
-            at = range.end;
+        for (start, size) in taken {
+            hash.update(file.bytes().get(usize::try_from(at).ok()?..usize::try_from(start).ok()?)?);
+            at = start.checked_add(size)?;
         }
         Some(hash.digest())
     }

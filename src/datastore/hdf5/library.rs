@@ -59,8 +59,8 @@ pub(crate) fn expect_class(path: &Path, file: &hdf5::File, wanted: StorageClass)
 /// Number of elements, when the file can hold as many: a hostile size must not reach the allocator.
 pub(crate) fn checked_len(path: &Path, name: &str, dataset: &hdf5::Dataset) -> Result<usize> {
     let len = dataset.shape().iter().try_fold(1_usize, |n, side| n.checked_mul(*side));
-    let size = dataset.dtype().map(|t| t.size()).unwrap_or(1);
-    let file = std::fs::metadata(path).map(|m| m.len()).unwrap_or(0);
+    let size = dataset.dtype().map_or(1, |t| t.size());
+    let file = std::fs::metadata(path).map_or(0, |m| m.len());
     // gzip shrinks to a thousandth at best.
     let limit = file.saturating_mul(if dataset.is_chunked() { 1100 } else { 1 });
     len.filter(|n| n.checked_mul(size).is_some_and(|bytes| bytes as u64 <= limit)).ok_or_else(|| {

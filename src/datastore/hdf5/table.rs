@@ -56,7 +56,7 @@ pub(crate) fn write_columns(file: &hdf5::File, name: &str, table: &RecordBatch, 
         .with_gcpl(|p| p.obj_track_times(false))
         .create(name)
         .map_err(failed(name.to_owned()))?;
-    attribute(&group, "rows", table.num_rows() as u64).map_err(failed(name.to_owned()))?;
+    attribute(&group, "rows", &(table.num_rows() as u64)).map_err(failed(name.to_owned()))?;
     for (place, (field, array)) in (0_u32..).zip(table.schema().fields().iter().zip(table.columns())) {
         let column = field.name();
         if column.is_empty() || column.contains(['/', '\0']) || matches!(column.as_str(), "." | "..") {
@@ -72,9 +72,9 @@ pub(crate) fn write_columns(file: &hdf5::File, name: &str, table: &RecordBatch, 
             DatastoreError::unsupported(path, what)
         })?;
         let write = || -> hdf5::Result<()> {
-            attribute(&dataset, "column", place)?;
-            attribute(&dataset, "type", ascii(&field.data_type().to_string()))?;
-            attribute(&dataset, "nullable", u8::from(field.is_nullable()))?;
+            attribute(&dataset, "column", &place)?;
+            attribute(&dataset, "type", &ascii(&field.data_type().to_string()))?;
+            attribute(&dataset, "nullable", &u8::from(field.is_nullable()))?;
             if array.null_count() > 0 {
                 let valid: Vec<u8> = (0..array.len()).map(|row| u8::from(array.is_valid(row))).collect();
                 write_vector(&group, &format!("{column}.valid"), &valid)?;
@@ -193,9 +193,8 @@ fn read_column(dataset: &hdf5::Dataset, kind: &str, valid: Option<NullBuffer>) -
         "Utf8" => {
             let texts = dataset.read_raw::<VarLenUnicode>()?;
             let is_valid = |row| valid.as_ref().is_none_or(|v| v.is_valid(row));
-            Arc::new(StringArray::from_iter(
-                texts.iter().enumerate().map(|(row, text)| is_valid(row).then_some(text.as_str())),
-            )) as ArrayRef
+            let texts = texts.iter().enumerate().map(|(row, text)| is_valid(row).then_some(text.as_str()));
+            Arc::new(texts.collect::<StringArray>()) as ArrayRef
         }
         _ => return Ok(None),
     }))

@@ -171,7 +171,7 @@ fn write_composite(
             let dataset = dataset.map_err(|e| failed(name, &e))?;
             if *name == "mask" {
                 for (plane, bit) in index.planes.iter() {
-                    attribute(&dataset, &format!("MP_{plane}"), bit).map_err(|e| failed(name, &e))?;
+                    attribute(&dataset, &format!("MP_{plane}"), &bit).map_err(|e| failed(name, &e))?;
                 }
             }
             // Chunks get their place when they are written, which may fail for want of room.
@@ -248,23 +248,23 @@ pub(crate) fn write_vector<T: H5Type>(group: &hdf5::Group, name: &str, values: &
     builder(group).no_chunk().with_data(values).create(name)
 }
 
-pub(crate) fn attribute<T: H5Type>(object: &hdf5::Location, name: &str, value: T) -> hdf5::Result<()> {
-    object.new_attr::<T>().create(name)?.write_scalar(&value)
+pub(crate) fn attribute<T: H5Type>(object: &hdf5::Location, name: &str, value: &T) -> hdf5::Result<()> {
+    object.new_attr::<T>().create(name)?.write_scalar(value)
 }
 
 /// Marks what a file is.
 pub(crate) fn write_format(file: &hdf5::File, class: StorageClass) -> hdf5::Result<()> {
-    attribute(file, "format", super::format_name(class))?;
-    attribute(file, "version", VERSION)
+    attribute(file, "format", &super::format_name(class))?;
+    attribute(file, "version", &VERSION)
 }
 
 fn write_small(file: &hdf5::File, index: &Index) -> hdf5::Result<()> {
     write_format(file, index.class)?;
-    attribute(file, "zero_point", index.zero_point)?;
-    attribute(file, "x0", index.bbox.x0)?;
-    attribute(file, "y0", index.bbox.y0)?;
-    attribute(file, "width", index.bbox.width)?;
-    attribute(file, "height", index.bbox.height)?;
+    attribute(file, "zero_point", &index.zero_point)?;
+    attribute(file, "x0", &index.bbox.x0)?;
+    attribute(file, "y0", &index.bbox.y0)?;
+    attribute(file, "width", &index.bbox.width)?;
+    attribute(file, "height", &index.bbox.height)?;
     for (name, cards) in [("wcs", &index.wcs), ("metadata", &index.metadata)] {
         let cards: Vec<FixedAscii<CARD>> =
             cards.chunks(CARD).filter_map(|card| FixedAscii::from_ascii(card).ok()).collect();
