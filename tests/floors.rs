@@ -1,5 +1,7 @@
 //! The house keeps its floors: a room may use the rooms on floors below, and beside it only those declared here.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

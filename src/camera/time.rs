@@ -116,7 +116,9 @@ mod tests {
     #[test]
     fn leap_seconds() {
         let seconds = |mjd: f64| ((TimeScale::Utc.to_tai(mjd) - mjd) * 86_400.0).round();
-        assert_eq!([seconds(57753.9), seconds(57754.0), seconds(55139.0), seconds(0.0)], [36.0, 37.0, 34.0, 10.0]);
+        for (mjd, expected) in [(57753.9, 36.0), (57754.0, 37.0), (55139.0, 34.0), (0.0, 10.0)] {
+            assert!((seconds(mjd) - expected).abs() < 1e-9, "{mjd}");
+        }
         assert_eq!(TimeScale::named("utc "), Some(TimeScale::Utc));
         assert!(scale("TCB").is_err());
     }

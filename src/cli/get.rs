@@ -69,6 +69,9 @@ impl Get {
                 super::output::ignore_closed_pipe(out.write_all(text(&dataset).as_bytes()))
             }
             (_, None) => Err(CliError::Usage(format!("{} has pixels: say where they go with --output", self.dataset))),
+            (_, Some(path)) if path.exists() => {
+                Err(CliError::Failed(format!("{} exists already: remove it, or write to another file", path.display())))
+            }
             (_, Some(path)) => Self::write(&dataset, path, &self.pixel_header(&butler, &id, &names, bbox)?),
         }
     }
@@ -101,9 +104,9 @@ impl Get {
                 let mut writer = FitsWriter::new(BufWriter::new(File::create(path).map_err(io)?));
                 writer.primary(&Header::default()).map_err(io)?;
                 match dataset {
-                    Dataset::Image(pixels) => writer.image_f32("IMAGE", header, pixels.view()),
-                    Dataset::Mask(pixels) => writer.image_i32("MASK", header, pixels.view()),
-                    Dataset::NImage(pixels) => writer.image_u16("N_IMAGE", header, pixels.view()),
+                    Dataset::Image(pixels) => writer.image_f32("IMAGE", header, pixels),
+                    Dataset::Mask(pixels) => writer.image_i32("MASK", header, pixels),
+                    Dataset::NImage(pixels) => writer.image_u16("N_IMAGE", header, pixels),
                     _ => Ok(()),
                 }
                 .and_then(|()| writer.finish()?.flush())

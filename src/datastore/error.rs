@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::dataset::StorageClass;
-use crate::wcs::{HeaderError, PixelBox, WcsError};
+use crate::wcs::{PixelBox, WcsError};
 
 /// Why bytes could not be stored, found or understood. Each variant names the file, and the place in it.
 #[derive(Debug, thiserror::Error)]
@@ -149,16 +149,6 @@ pub enum DatastoreError {
         /// Which parts contradict each other.
         reason: String,
     },
-    /// A header without the keywords that are needed, or with wrong ones.
-    #[error("`{}`, {place}: {source}", path.display())]
-    Header {
-        /// The file.
-        path: PathBuf,
-        /// HDU or object.
-        place: String,
-        /// Which keyword.
-        source: Box<HeaderError>,
-    },
     /// A header without a WCS that can be used.
     #[error("`{}`, {place}: {source}", path.display())]
     Wcs {
@@ -215,15 +205,11 @@ impl DatastoreError {
         Self::Unsupported { path: path.to_owned(), what: what.into() }
     }
 
-    pub(crate) fn header(path: &Path, place: impl Into<String>, source: HeaderError) -> Self {
-        Self::Header { path: path.to_owned(), place: place.into(), source: Box::new(source) }
-    }
-
-    /// `component` is not one of the storage class's.
     pub(crate) fn wcs(path: &Path, place: impl Into<String>, source: WcsError) -> Self {
         Self::Wcs { path: path.to_owned(), place: place.into(), source: Box::new(source) }
     }
 
+    /// `component` is not one of the storage class's.
     pub(crate) fn unknown_component(component: &str, storage_class: StorageClass) -> Self {
         let known = storage_class.components();
         let near = known

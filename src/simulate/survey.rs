@@ -179,9 +179,9 @@ fn exposure(o: &SimulateOptions, stars: &Stars, visit: &Visit, v: u32, detector:
     let bytes = whole_file(&path, |file| {
         let mut writer = FitsWriter::new(io::BufWriter::with_capacity(1 << 20, file));
         writer.primary(&primary_header(o, visit, detector))?;
-        writer.image_f32("IMAGE", &image_header, planes.image.view())?;
-        writer.image_i32("MASK", &mask_header, planes.mask.view())?;
-        writer.image_f32("VARIANCE", &variance_header, planes.variance.view())?;
+        writer.image_f32("IMAGE", &image_header, &planes.image)?;
+        writer.image_i32("MASK", &mask_header, &planes.mask)?;
+        writer.image_f32("VARIANCE", &variance_header, &planes.variance)?;
         writer.finish()?;
         Ok(file.metadata()?.len())
     })

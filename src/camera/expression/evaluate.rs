@@ -260,7 +260,7 @@ mod tests {
         assert_eq!(value("int(Q) + abs(-3)"), Value::Int(10));
         assert_eq!(value("hash('a')"), Value::Int((xxhash_rust::xxh3::xxh3_64(b"a") & 0x7fff_ffff) as i64));
         let Value::Real(mjd) = value("mjd(DATE-OBS)") else { panic!("mjd is real") };
-        assert!((mjd - 55139.194_431_77).abs() < 1e-8, "{mjd}");
+        assert!((mjd - 55_139.194_431_77).abs() < 1e-8, "{mjd}");
     }
 
     #[test]

@@ -244,7 +244,7 @@ fn plane_path(path: &Path, plane: &FitsPlane) -> Result<PathBuf> {
 ///
 /// # Errors
 /// [`DatastoreError::NotFound`] for a missing file or sibling, [`DatastoreError::NoSuchHdu`], [`DatastoreError::Fits`] for a unit that
-/// is no image or of another size, [`DatastoreError::OutsideImage`], [`DatastoreError::Damaged`], [`DatastoreError::Header`] for a
+/// is no image or of another size, [`DatastoreError::OutsideImage`], [`DatastoreError::Damaged`], [`DatastoreError::Wcs`] for a
 /// header without a WCS.
 pub fn read_fits_exposure(path: &Path, layout: &FitsLayout, subset: Option<PixelBox>) -> Result<Exposure> {
     FitsExposure::open(path, layout)?.exposure(subset)
