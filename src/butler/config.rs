@@ -1,7 +1,8 @@
 //! [`RepositoryConfig`]: the repository's own file, `bunter.toml`.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -83,7 +84,9 @@ impl RepositoryConfig {
         let text = toml::to_string_pretty(self)
             .map_err(|e| ButlerError::Config { path: path.clone(), message: e.to_string() })?;
         let failed = |source| ButlerError::Io { doing: "write", path: path.clone(), source };
-        let mut file = tempfile::NamedTempFile::new_in(root).map_err(failed)?;
+        // Readable as the umask says: a temporary file by itself is its owner's alone.
+        let permissions = Permissions::from_mode(0o666);
+        let mut file = tempfile::Builder::new().permissions(permissions).tempfile_in(root).map_err(failed)?;
         file.write_all(b"# A Bunter repository.\n").map_err(failed)?;
         file.write_all(text.as_bytes()).map_err(failed)?;
         file.as_file().sync_all().map_err(failed)?;

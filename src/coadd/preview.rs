@@ -1,6 +1,8 @@
 //! Pictures of coadds: colour by the asinh stretch, written as PNG.
 
+use std::fs::Permissions;
 use std::io::BufWriter;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use ndarray::{Array2, ArrayView2};
@@ -135,7 +137,8 @@ impl RgbImage {
 
     fn try_write(&self, path: &Path) -> std::io::Result<()> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let file = tempfile::NamedTempFile::new_in(folder)?;
+        // Readable as the umask says: a temporary file by itself is its owner's alone.
+        let file = tempfile::Builder::new().permissions(Permissions::from_mode(0o666)).tempfile_in(folder)?;
         let mut encoder = png::Encoder::new(BufWriter::new(file.as_file()), self.width, self.height);
         encoder.set_color(png::ColorType::Rgb);
         encoder.set_depth(png::BitDepth::Eight);
