@@ -156,6 +156,11 @@ impl Datastore {
             return Err(DatastoreError::unknown_component(component, storage_class));
         }
         let path = self.path(record)?;
+        // Files are whole or absent when we wrote them; what was ingested `direct` may have changed since.
+        let found = fs::metadata(&path).map_err(|e| DatastoreError::io("open", &path, e))?.len();
+        if found != record.size {
+            return Err(DatastoreError::WrongSize { path, expected: record.size, found });
+        }
         match (&record.format, storage_class) {
             (Format::Hdf5, StorageClass::Exposure | StorageClass::Coadd) => {
                 let composite = Composite::open(&path, storage_class)?;
