@@ -1,7 +1,8 @@
 //! [`JournalReader`]: what a journal proves to be whole.
 
 use super::{HEADER, JournalRecord, MAGIC, PREFIX, RECORD_LIMIT, VERSION, checksum, header, prefix};
-use crate::{dataset::codec::decode, ranks::RanksError};
+use crate::dataset::codec::decode;
+use crate::ranks::RanksError;
 use std::{
     fs::File,
     io::{self, BufReader, Read, Seek, SeekFrom},

@@ -1,7 +1,8 @@
 //! [`JournalWriter`]: appends records.
 
 use super::{JournalRecord, PREFIX, RECORD_LIMIT, VERSION, checksum, header};
-use crate::{dataset::codec::encode, ranks::RanksError};
+use crate::dataset::codec::encode;
+use crate::ranks::RanksError;
 use std::{
     fs::{File, OpenOptions},
     io::{self, Seek, SeekFrom, Write},
