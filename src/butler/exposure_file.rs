@@ -64,7 +64,8 @@ impl Folders {
 pub(super) fn translate(path: &Path, folder: &Folder, cameras: &Cameras) -> Result<Vec<ObservationInfo>, ButlerError> {
     let file = FitsFile::open(path)?;
     let mut hdus = Vec::new();
-    for hdu in file.hdus()? {
+    // A file that was cut off may lack its mask: the rest of it could pass for an image of another camera.
+    for hdu in file.whole_hdus()? {
         hdus.push(HduInfo::from_header(file.header(hdu.index)?));
     }
     let text = path.to_string_lossy();

@@ -12,7 +12,7 @@ use super::observation::{Measured, measure};
 use super::records::{Value, record_batch};
 use super::{Butler, ButlerError};
 use crate::camera::{Cameras, ObservationInfo};
-use crate::dataset::{DatasetRef, DatasetType, FileRecord, FitsLayout, Format, PathTemplate, codec};
+use crate::dataset::{DatasetRef, DatasetType, FileRecord, FitsLayout, Format, PathTemplate, StorageClass, codec};
 use crate::datastore::{Dataset, StorageOptions, Transfer};
 use crate::registry::{NewDataset, Query};
 
@@ -104,8 +104,8 @@ impl Butler {
     /// nothing: an exposure has the same identity each time.
     ///
     /// # Errors
-    /// [`ButlerError::Registry`] for an unknown dataset type or a name that no run can have; [`ButlerError::Io`] for
-    /// paths that are not there. Errors of single files are in the report.
+    /// [`ButlerError::Registry`] for an unknown dataset type or a name that no run can have; [`ButlerError::Question`] for
+    /// a dataset type that is not of exposures; [`ButlerError::Io`] for paths that are not there. Errors of single files are in the report.
     pub fn ingest(
         &self,
         paths: &[PathBuf],
@@ -114,6 +114,7 @@ impl Butler {
     ) -> Result<IngestReport, ButlerError> {
         let registry = self.registry()?;
         let dataset_type = self.reader().dataset_type(&options.dataset_type)?;
+        check_type(&dataset_type)?;
         let template = registry.path_template(&dataset_type.name)?;
         let files = expand(paths)?;
         registry.register_run(&options.run)?;
@@ -158,6 +159,10 @@ impl Butler {
             match infos {
                 Ok(infos) if infos.is_empty() => report.companions += 1,
                 Ok(infos) => {
+                    if let Some(cause) = ambiguous(&path, &infos) {
+                        report.failures.push(IngestFailure { path, cause });
+                        continue;
+                    }
                     for info in infos {
                         for warning in &info.warnings {
                             heard(IngestEvent::Warning(&path, warning));
@@ -373,6 +378,34 @@ impl Butler {
         )?;
         Ok(())
     }
+}
+
+/// A file with two images of one name: which of them is meant, and what the other one is, nobody can tell.
+fn ambiguous(path: &Path, infos: &[ObservationInfo]) -> Option<ButlerError> {
+    let mut names = BTreeSet::new();
+    let twice = infos.iter().find(|i| !names.insert((i.instrument.as_str(), i.visit, i.detector)))?;
+    let message = format!(
+        "two of its images are {}: no part of it is ingested; a camera description (--camera) can tell images from masks",
+        twice.data_id()
+    );
+    Some(ButlerError::Exposure { path: path.to_owned(), message })
+}
+
+/// Only exposures have the headers that an ingest reads its dimension values from.
+fn check_type(dataset_type: &DatasetType) -> Result<(), ButlerError> {
+    let fits = dataset_type.storage_class == StorageClass::Exposure
+        && dataset_type.dimensions.iter().all(|d| matches!(&**d, "instrument" | "visit" | "detector"))
+        && dataset_type.dimensions.len() == 3;
+    if fits {
+        return Ok(());
+    }
+    Err(ButlerError::Question(format!(
+        "dataset type `{}` is a {} of {}; exposures go to one of storage class Exposure and dimensions instrument, visit, \
+         detector, such as calexp",
+        dataset_type.name,
+        dataset_type.storage_class,
+        dataset_type.dimensions.join(", ")
+    )))
 }
 
 /// The images of one visit must agree on what they say of it.

@@ -17,6 +17,7 @@ use super::progress::bar;
 use super::select::Selection;
 use crate::butler::Butler;
 use crate::coadd::{CoaddConfig, Kernel, Statistic};
+use crate::dataset::MaskPlanes;
 use crate::ranks::{BuildOptions, BuildReport, Counts, PatchReport, Progress, World, build_coadds};
 
 /// Build the coadds of all patches that the images touch: alone, or as ranks under mpirun or srun.
@@ -91,6 +92,11 @@ impl BuildCoadds {
     pub(crate) fn run(&self) -> Result<(), CliError> {
         let world = World::detect()?;
         let options = self.options()?;
+        if world.is_root() {
+            for warning in self.bad_planes.iter().filter_map(|plane| unusual(plane)) {
+                eprintln!("warning: {warning}");
+            }
+        }
         let mut shown = Shown::new(world.is_root());
         let result = build_coadds(world.communicator(), &options, &mut shown);
         shown.finish();
@@ -189,6 +195,16 @@ impl BuildCoadds {
         let folder = self.repository.join(&self.output).join(&self.output_type);
         say(format!("coadds: {} (run {}, dataset type {})", folder.display(), self.output, self.output_type))
     }
+}
+
+/// A word on a mask plane that is almost a customary one: with a typing error, bad pixels would be used.
+fn unusual(plane: &str) -> Option<String> {
+    let known = MaskPlanes::STANDARD.map(|(name, _)| name);
+    if known.contains(&plane) {
+        return None;
+    }
+    let near = known.into_iter().find(|name| strsim::damerau_levenshtein(name, &plane.to_uppercase()) <= 1)?;
+    Some(format!("--bad-planes {plane}: did you mean `{near}`?"))
 }
 
 /// One row a coadd: tract, patch, band, inputs, Mpix warped, seconds, rank.

@@ -107,6 +107,18 @@ impl FitsFile {
         self.scan().collect()
     }
 
+    /// All header-data units of a file that has all their bytes: what a copy that was cut off has not.
+    ///
+    /// # Errors
+    /// [`DatastoreError::Damaged`] as for [`hdus`](Self::hdus), and for a unit whose data the file ends within.
+    pub fn whole_hdus(&self) -> Result<Vec<Hdu>> {
+        let hdus = self.hdus()?;
+        for hdu in &hdus {
+            self.file.range(hdu.data_start, hdu.data_len, || format!("the data of HDU {}", hdu.index))?;
+        }
+        Ok(hdus)
+    }
+
     /// One header-data unit; those behind it are not looked at.
     ///
     /// # Errors
