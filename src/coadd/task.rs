@@ -123,11 +123,15 @@ impl CoaddTask {
                 }
                 let Some(known) = &contribution.known else { continue };
                 let Some(weight) = known.weight else { continue };
+                // What is added at once needs only the part of the strip that the image reaches.
+                let streaming = self.config.statistic.is_streaming();
+                let part = if streaming { contribution.mapping.domain().intersection(strip) } else { Some(strip) };
+                let Some(part) = part else { continue };
                 if buffers.len() == filled {
-                    buffers.push(Strip::new(strip));
+                    buffers.push(Strip::new(part));
                 }
                 let buffer = &mut buffers[filled];
-                buffer.reset(strip);
+                buffer.reset(part);
                 let pixels = InputPixels {
                     bbox: reach,
                     detector: contribution.input.bbox,
@@ -138,7 +142,7 @@ impl CoaddTask {
                 let warp = WarpInput::new(&pixels, self.config.kernel, &known.planes, &mut scratch)?;
                 let counts = warp.warp(&contribution.mapping, known.flux_scale, buffer)?;
                 contribution.good_pixels += counts.with_data;
-                if self.config.statistic.is_streaming() {
+                if streaming {
                     stack.add(buffer, weight)?;
                 } else {
                     weights.push(weight);
