@@ -96,7 +96,10 @@ fn unsafe_code_stays_in_its_rooms() {
         let place = file.strip_prefix(&src).unwrap().display().to_string();
         let may = place.starts_with("snapshot/") || place.starts_with("datastore/") || place == "ranks/mpi.rs";
         let code = fs::read_to_string(&file).unwrap();
-        assert!(may || !code.contains("unsafe {"), "{place}: unsafe code outside of snapshot/, datastore/, ranks/mpi.rs");
+        assert!(
+            may || !code.contains("unsafe {"),
+            "{place}: unsafe code outside of snapshot/, datastore/, ranks/mpi.rs"
+        );
     }
 }
 
@@ -105,7 +108,9 @@ fn each_outside_name_stays_in_its_file() {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     sources(&src, &mut files);
-    for (crate_name, home) in [("mpi::", "ranks/mpi.rs"), ("bincode::", "dataset/codec.rs"), ("rusqlite::", "registry/")] {
+    for (crate_name, home) in
+        [("mpi::", "ranks/mpi.rs"), ("bincode::", "dataset/codec.rs"), ("rusqlite::", "registry/")]
+    {
         for file in &files {
             let place = file.strip_prefix(&src).unwrap().display().to_string();
             let code = fs::read_to_string(file).unwrap();

@@ -42,7 +42,11 @@ impl Butler {
     /// [`ButlerError::RepositoryExists`], [`ButlerError::Io`], [`ButlerError::Registry`].
     pub fn create(root: impl AsRef<Path>) -> Result<Self, ButlerError> {
         let root = root.as_ref();
-        fs::create_dir_all(root).map_err(|source| ButlerError::Io { doing: "create", path: root.to_owned(), source })?;
+        fs::create_dir_all(root).map_err(|source| ButlerError::Io {
+            doing: "create",
+            path: root.to_owned(),
+            source,
+        })?;
         if root.join(super::config::FILE_NAME).exists() {
             return Err(ButlerError::RepositoryExists { root: root.to_owned() });
         }
@@ -76,11 +80,7 @@ impl Butler {
         Self::with_parts(root.as_ref(), reader, None)
     }
 
-    fn with_parts(
-        root: &Path,
-        reader: Arc<dyn RegistryReader + Send + Sync>,
-        registry: Option<Arc<Registry>>,
-    ) -> Self {
+    fn with_parts(root: &Path, reader: Arc<dyn RegistryReader + Send + Sync>, registry: Option<Arc<Registry>>) -> Self {
         // Absolute, so that a butler survives a change of the working directory.
         let root = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
         let datastore = Datastore::new(&root);
@@ -161,7 +161,13 @@ impl Butler {
     pub fn register_sky_map(&self, name: &str, sky_map: &SkyMap) -> Result<Inserted, ButlerError> {
         let (nx, ny) = sky_map.max_patches();
         let definition = sky_map.config().to_toml()?;
-        Ok(self.registry()?.register_sky_map(name, &definition, &sky_map.sha1(), i64::from(sky_map.len()), (i64::from(nx), i64::from(ny)))?)
+        Ok(self.registry()?.register_sky_map(
+            name,
+            &definition,
+            &sky_map.sha1(),
+            i64::from(sky_map.len()),
+            (i64::from(nx), i64::from(ny)),
+        )?)
     }
 
     /// A registered sky map, made once from its definition.
@@ -183,7 +189,11 @@ impl Butler {
     ///
     /// # Errors
     /// [`ButlerError::Registry`] when the name is taken by another definition, or the template cannot be used.
-    pub fn register_dataset_type(&self, dataset_type: &DatasetType, template: Option<&str>) -> Result<bool, ButlerError> {
+    pub fn register_dataset_type(
+        &self,
+        dataset_type: &DatasetType,
+        template: Option<&str>,
+    ) -> Result<bool, ButlerError> {
         Ok(self.registry()?.register_dataset_type(dataset_type, template)?)
     }
 

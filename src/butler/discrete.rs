@@ -37,11 +37,8 @@ impl Butler {
         let query = Query { filter: options.filter.clone(), ..Query::default() };
         let collections: Vec<&str> = options.collections.iter().map(String::as_str).collect();
         let images = self.reader().datasets(&options.dataset_type, &collections, &query, true)?;
-        let wanted: std::collections::HashSet<_> = texts(&images, "instrument")?
-            .iter()
-            .zip(ints(&images, "visit")?)
-            .zip(ints(&images, "detector")?)
-            .collect();
+        let wanted: std::collections::HashSet<_> =
+            texts(&images, "instrument")?.iter().zip(ints(&images, "visit")?).zip(ints(&images, "detector")?).collect();
         let records = self.reader().dimension_records("visit_detector", &query)?;
         let (instrument, visit, detector) =
             (texts(&records, "instrument")?, ints(&records, "visit")?, ints(&records, "detector")?);

@@ -46,8 +46,11 @@ impl Folders {
             // Two translators may want the same table.
             if folder.names.contains(name) && folder.sidecars.iter().all(|s| s.name() != name) {
                 let table = path.join(name);
-                let text = fs::read_to_string(&table)
-                    .map_err(|source| ButlerError::Io { doing: "read", path: table, source })?;
+                let text = fs::read_to_string(&table).map_err(|source| ButlerError::Io {
+                    doing: "read",
+                    path: table,
+                    source,
+                })?;
                 folder.sidecars.push(Sidecar::parse(name, &text)?);
             }
         }

@@ -251,7 +251,8 @@ impl Butler {
         let format = Format::FitsExposure(Box::new(layout.clone()));
         // The template names an HDF5 file.
         let name = source.file_name().map(|n| n.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-        let ending = name.split_once(".fits").map_or(".fits", |(_, tail)| if tail == ".fz" { ".fits.fz" } else { ".fits" });
+        let ending =
+            name.split_once(".fits").map_or(".fits", |(_, tail)| if tail == ".fz" { ".fits.fz" } else { ".fits" });
         let path = format!("{}{ending}", path.strip_suffix(".h5").unwrap_or(path));
         if mode != Transfer::Direct {
             let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
@@ -360,8 +361,7 @@ impl Butler {
             .flatten()
             .zip(super::columns::ints(&known, "detector")?.iter().flatten())
             .collect();
-        let met: BTreeSet<(&str, i64)> =
-            stored.iter().map(|s| (s.info.instrument.as_str(), s.info.detector)).collect();
+        let met: BTreeSet<(&str, i64)> = stored.iter().map(|s| (s.info.instrument.as_str(), s.info.detector)).collect();
         let new: Vec<_> = met.difference(&known).collect();
         self.registry()?.insert_dimension_records(
             "detector",

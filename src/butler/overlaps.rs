@@ -55,9 +55,9 @@ impl Butler {
             (tract, patch, images.band.value(row), images.instrument.value(row), images.visit.value(row))
         };
         pairs.sort_unstable_by(|a, b| {
-            key(a).cmp(&key(b)).then_with(|| {
-                images.detector.value(a.2 as usize).cmp(&images.detector.value(b.2 as usize))
-            })
+            key(a)
+                .cmp(&key(b))
+                .then_with(|| images.detector.value(a.2 as usize).cmp(&images.detector.value(b.2 as usize)))
         });
 
         let rows = UInt32Array::from_iter_values(pairs.iter().map(|p| p.2));
@@ -75,8 +75,7 @@ impl Butler {
             columns.push(("id", take(id)?));
             columns.push(("run", take(run)?));
         }
-        let fields: Vec<_> =
-            columns.iter().map(|(name, c)| Field::new(*name, c.data_type().clone(), false)).collect();
+        let fields: Vec<_> = columns.iter().map(|(name, c)| Field::new(*name, c.data_type().clone(), false)).collect();
         let joined =
             RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.into_iter().map(|(_, c)| c).collect())?;
         match ours {
@@ -86,7 +85,11 @@ impl Butler {
     }
 
     /// The images to join, one row each.
-    fn images(&self, datasets: Option<&(String, Vec<String>)>, filter: Option<Expression>) -> Result<Images, ButlerError> {
+    fn images(
+        &self,
+        datasets: Option<&(String, Vec<String>)>,
+        filter: Option<Expression>,
+    ) -> Result<Images, ButlerError> {
         let query = Query { filter, ..Query::default() };
         let detectors = self.reader().dimension_records("visit_detector", &query)?;
         let mut regions = HashMap::with_capacity(detectors.num_rows());
@@ -212,7 +215,9 @@ fn names_sky(expression: &Expression) -> bool {
         Expression::And(a, b) | Expression::Or(a, b) => names_sky(a) || names_sky(b),
         Expression::Not(a) => names_sky(a),
         Expression::Compare(_, a, b) => sky(a) || sky(b),
-        Expression::In { operand, .. } | Expression::IsNull { operand, .. } | Expression::Glob(operand, _) => sky(operand),
+        Expression::In { operand, .. } | Expression::IsNull { operand, .. } | Expression::Glob(operand, _) => {
+            sky(operand)
+        }
         Expression::Constant(_) => false,
     }
 }

@@ -64,12 +64,7 @@ impl Butler {
     ///
     /// # Errors
     /// [`ButlerError::Datastore`].
-    pub fn read(
-        &self,
-        found: &Found,
-        component: Option<&str>,
-        bbox: Option<PixelBox>,
-    ) -> Result<Dataset, ButlerError> {
+    pub fn read(&self, found: &Found, component: Option<&str>, bbox: Option<PixelBox>) -> Result<Dataset, ButlerError> {
         Ok(self.datastore().get(&found.file, found.dataset_type.storage_class, component, bbox)?)
     }
 
@@ -100,7 +95,6 @@ impl Butler {
             }
         }
     }
-
 }
 
 /// Writes the bytes of a dataset and says what to enter in the registry: a rank's half of a put, for which it needs no

@@ -65,11 +65,7 @@ impl Butler {
             for (id, file) in chunk.iter().zip(self.reader().file_records(chunk)?) {
                 let dataset = self.reader().dataset(*id)?.map_or_else(|| id.to_string(), |d| d.to_string());
                 let Some(file) = file else {
-                    report.damaged.push(Damage {
-                        dataset,
-                        path: String::new(),
-                        problem: "has no file record".into(),
-                    });
+                    report.damaged.push(Damage { dataset, path: String::new(), problem: "has no file record".into() });
                     continue;
                 };
                 match self.datastore().verify(&file) {

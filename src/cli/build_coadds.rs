@@ -160,7 +160,10 @@ impl BuildCoadds {
         let mut say = |line: String| writeln!(out, "{line}").map_err(CliError::Output);
         for done in &report.built {
             for warning in &done.result.warnings {
-                say(format!("warning: tract {} patch {} {}: {warning}", done.result.tract, done.result.patch, done.result.band))?;
+                say(format!(
+                    "warning: tract {} patch {} {}: {warning}",
+                    done.result.tract, done.result.patch, done.result.band
+                ))?;
             }
         }
         for (data_id, failed) in &report.failed {

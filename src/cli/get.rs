@@ -61,7 +61,10 @@ impl Get {
         let dataset = butler.get(&self.dataset, &id, &names, bbox)?;
         match (&dataset, &self.output) {
             (Dataset::Table(rows), None) => write_rows(rows, self.format),
-            (Dataset::Json(_) | Dataset::Wcs(_) | Dataset::Box(_) | Dataset::Number(_) | Dataset::Metadata(_), None) => {
+            (
+                Dataset::Json(_) | Dataset::Wcs(_) | Dataset::Box(_) | Dataset::Number(_) | Dataset::Metadata(_),
+                None,
+            ) => {
                 let mut out = std::io::stdout().lock();
                 super::output::ignore_closed_pipe(out.write_all(text(&dataset).as_bytes()))
             }

@@ -12,12 +12,10 @@ use crate::datastore::Transfer;
 
 /// Take exposures in: FITS files become datasets with regions on the sky.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  bunter ingest REPO night1/ --run DECam/night1 --register-instruments\n  \
+#[command(after_help = "Examples:\n  bunter ingest REPO night1/ --run DECam/night1 --register-instruments\n  \
                   bunter ingest REPO *.fits.fz --run HSC/calexp --storage hdf5\n  \
                   bunter ingest REPO /archive/vista --run VIRCAM/raw --transfer direct\n\n\
-                  Cameras are described in TOML (header keywords to dimension values); --camera adds one of your own."
-)]
+                  Cameras are described in TOML (header keywords to dimension values); --camera adds one of your own.")]
 pub(crate) struct Ingest {
     /// The repository.
     repository: PathBuf,
@@ -64,8 +62,11 @@ impl Ingest {
         let mut cameras = Cameras::built_in()?;
         for path in &self.camera {
             let name = path.display().to_string();
-            let text = std::fs::read_to_string(path)
-                .map_err(|source| CliError::File { doing: "read", path: name.clone(), source })?;
+            let text = std::fs::read_to_string(path).map_err(|source| CliError::File {
+                doing: "read",
+                path: name.clone(),
+                source,
+            })?;
             cameras.add_toml(&name, &text)?;
         }
         let options = IngestOptions {

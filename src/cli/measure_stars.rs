@@ -126,7 +126,8 @@ impl MeasureStars {
         let batches = reader.collect::<Result<Vec<_>, _>>()?;
         let batch = arrow::compute::concat_batches(&schema, &batches)?;
         let column = |name: &str| numbers(&batch, name, &path);
-        let sky = column("ra")?.into_iter().zip(column("dec")?).map(|(ra, dec)| LonLat::from_degrees(ra, dec)).collect();
+        let sky =
+            column("ra")?.into_iter().zip(column("dec")?).map(|(ra, dec)| LonLat::from_degrees(ra, dec)).collect();
         let isolated = match batch.column_by_name("isolated") {
             Some(_) => column("isolated")?.into_iter().map(|v| v != 0.0).collect(),
             None => vec![true; batch.num_rows()],
@@ -164,11 +165,8 @@ impl MeasureStars {
             if column.abs() > 1e9 || row.abs() > 1e9 || !inner.contains(column as i32, row as i32) {
                 continue;
             }
-            let star = KnownStar {
-                x: x - f64::from(coadd.bbox.x0),
-                y: y - f64::from(coadd.bbox.y0),
-                flux: flux * to_counts,
-            };
+            let star =
+                KnownStar { x: x - f64::from(coadd.bbox.x0), y: y - f64::from(coadd.bbox.y0), flux: flux * to_counts };
             check.add(coadd.image.view(), coadd.variance.view(), coadd.mask.view(), star, aperture)?;
         }
         Ok(check)

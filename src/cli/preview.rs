@@ -140,9 +140,8 @@ fn shown_bands<'a>(bands: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
 fn hull(boxes: &[PixelBox]) -> PixelBox {
     let x0 = boxes.iter().map(|b| b.x0).min().unwrap_or_default();
     let y0 = boxes.iter().map(|b| b.y0).min().unwrap_or_default();
-    let side = |end: Option<i64>, start: i32| {
-        u32::try_from(end.unwrap_or_default() - i64::from(start)).unwrap_or_default()
-    };
+    let side =
+        |end: Option<i64>, start: i32| u32::try_from(end.unwrap_or_default() - i64::from(start)).unwrap_or_default();
     let width = side(boxes.iter().map(|b| b.x_end()).max(), x0);
     let height = side(boxes.iter().map(|b| b.y_end()).max(), y0);
     PixelBox::new(x0, y0, width, height)

@@ -44,8 +44,11 @@ fn instrument(name: &str) -> Result<Instrument, CliError> {
     if std::path::Path::new(name).extension().is_none_or(|e| e != "toml") {
         return Ok(cameras.instrument(name)?.clone());
     }
-    let text = std::fs::read_to_string(name)
-        .map_err(|source| CliError::File { doing: "read", path: name.to_owned(), source })?;
+    let text = std::fs::read_to_string(name).map_err(|source| CliError::File {
+        doing: "read",
+        path: name.to_owned(),
+        source,
+    })?;
     cameras.add_toml(name, &text)?;
     // The newest definition comes first.
     let first = cameras.instruments().first().cloned();
@@ -72,10 +75,13 @@ pub(crate) struct RegisterDatasetType {
 
 impl RegisterDatasetType {
     pub(crate) fn run(&self) -> Result<(), CliError> {
-        let class = StorageClass::ALL.into_iter().find(|c| c.name().eq_ignore_ascii_case(&self.storage_class)).ok_or_else(|| {
-            let known = StorageClass::ALL.map(StorageClass::name).join(", ");
-            CliError::Usage(format!("no storage class `{}`; there are {known}", self.storage_class))
-        })?;
+        let class = StorageClass::ALL
+            .into_iter()
+            .find(|c| c.name().eq_ignore_ascii_case(&self.storage_class))
+            .ok_or_else(|| {
+                let known = StorageClass::ALL.map(StorageClass::name).join(", ");
+                CliError::Usage(format!("no storage class `{}`; there are {known}", self.storage_class))
+            })?;
         let butler = Butler::open(&self.repository)?;
         let dimensions: Vec<&str> = self.dimensions.iter().map(String::as_str).collect();
         let dataset_type = butler.dataset_type_of(&self.name, &dimensions, class)?;

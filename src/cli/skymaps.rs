@@ -11,11 +11,9 @@ use crate::skymap::{SkyMap, SkyMapConfig};
 
 /// Register a sky map: a way to cut the sky into tracts and patches.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  bunter register-skymap REPO hsc_rings_v1\n  \
+#[command(after_help = "Examples:\n  bunter register-skymap REPO hsc_rings_v1\n  \
                   bunter register-skymap REPO mine --config skymap.toml\n  \
-                  bunter register-skymap REPO field --header target.hdr --patch-size 2000"
-)]
+                  bunter register-skymap REPO field --header target.hdr --patch-size 2000")]
 pub(crate) struct RegisterSkymap {
     /// The repository.
     repository: PathBuf,

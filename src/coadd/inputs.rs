@@ -24,7 +24,8 @@ pub(super) struct InputRow<'a> {
 
 /// Columns `instrument, visit, detector, weight, good_pixels, zero_point, x0, y0, width, height, checksum, dataset_id`.
 pub(super) fn table(rows: &[InputRow<'_>]) -> Result<RecordBatch, CoaddError> {
-    let ints = |value: &dyn Fn(&InputRow<'_>) -> i64| Arc::new(rows.iter().map(value).collect::<Int64Array>()) as ArrayRef;
+    let ints =
+        |value: &dyn Fn(&InputRow<'_>) -> i64| Arc::new(rows.iter().map(value).collect::<Int64Array>()) as ArrayRef;
     let floats =
         |value: &dyn Fn(&InputRow<'_>) -> f64| Arc::new(rows.iter().map(value).collect::<Float64Array>()) as ArrayRef;
     let texts = |value: &dyn Fn(&InputRow<'_>) -> String| {

@@ -164,7 +164,8 @@ impl Stack {
     fn add_values(&mut self, strip: &Strip, weight: f64, first: usize, pitch: usize) {
         let width = strip.bbox.width as usize;
         // The float of these bits if `good`: a select of f64 would become a store under a mask.
-        let keep = |value: f32, good: bool| f64::from(f32::from_bits(value.to_bits() & 0_u32.wrapping_sub(good.into())));
+        let keep =
+            |value: f32, good: bool| f64::from(f32::from_bits(value.to_bits() & 0_u32.wrapping_sub(good.into())));
         let rows = strip.image.chunks_exact(width).zip(strip.variance.chunks_exact(width));
         for (row, (image, variance)) in rows.enumerate() {
             let at = first + row * pitch..first + row * pitch + width;

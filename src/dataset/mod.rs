@@ -1,7 +1,7 @@
 //! What kind of thing is it?
 
-pub mod codec;
 mod coadd;
+pub mod codec;
 mod collection;
 mod dataset_type;
 mod exposure;

@@ -1,9 +1,9 @@
 //! [`SkyMap`]: the tracts of a survey.
 
 use super::builder::Division;
+use super::grid::Grid;
 use super::projection::{Frame, PixelScale};
 use super::rings::Rings;
-use super::grid::Grid;
 use super::solids::{Dodecahedron, Equatorial, Healpix, nearest};
 use super::tract::{InnerRegion, TractGeometry};
 use super::tract_size::{TractSize, around_circle, around_vertices};
@@ -70,9 +70,7 @@ impl Tracts {
                 Self::Equatorial(Equatorial::new(*num_tracts, *dec_range_deg)?)
             }
             Layout::Dodecahedron { tracts_on_poles } => Self::Dodecahedron(Dodecahedron::new(*tracts_on_poles)),
-            Layout::Grid { ra_deg, dec_deg, crpix, size } => {
-                Self::Grid(Grid::new(*ra_deg, *dec_deg, *crpix, *size)?)
-            }
+            Layout::Grid { ra_deg, dec_deg, crpix, size } => Self::Grid(Grid::new(*ra_deg, *dec_deg, *crpix, *size)?),
         })
     }
 

@@ -138,11 +138,11 @@ pub fn build_coadds(
         agree(comm, rank.finish())?;
         let mut outcome = Ok(());
         if let Some(prepared) = &prepared {
-            let failed: Vec<QuantumRecord> =
-                summary.failed.iter().filter_map(|failed| rank.failure(failed)).collect();
+            let failed: Vec<QuantumRecord> = summary.failed.iter().filter_map(|failed| rank.failure(failed)).collect();
             outcome = fold::fold(&prepared.butler, &options.output, &failed, false).map(|_| ());
             for failed in &summary.failed {
-                let name = job.quantum(failed.quantum).map_or_else(|_| "?".to_owned(), |(q, _)| q.data_id().to_string());
+                let name =
+                    job.quantum(failed.quantum).map_or_else(|_| "?".to_owned(), |(q, _)| q.data_id().to_string());
                 report.failed.push((name, failed.clone()));
             }
         }

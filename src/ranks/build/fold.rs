@@ -34,8 +34,7 @@ impl RunLock {
         };
         fs::create_dir_all(&folder).map_err(io("create", &folder))?;
         let path = folder.join("lock");
-        let file =
-            File::options().create(true).truncate(false).write(true).open(&path).map_err(io("open", &path))?;
+        let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(io("open", &path))?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => Err(BuildError::Busy { run: run.to_owned(), lock: path }),
@@ -83,8 +82,7 @@ pub(super) fn fold(
     let summary = butler.registry()?.fold(&datasets, &quanta)?;
     // The rows are there: a crash from here on finds the journals again, and folds them without effect.
     for path in &journals {
-        fs::remove_file(path)
-            .map_err(|source| BuildError::Io { doing: "remove", path: path.clone(), source })?;
+        fs::remove_file(path).map_err(|source| BuildError::Io { doing: "remove", path: path.clone(), source })?;
     }
     Ok(summary)
 }

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BinaryArray, FixedSizeBinaryArray, Float64Array, Int32Array, Int64Array, StringArray, UInt64Array};
+use arrow::array::{
+    ArrayRef, BinaryArray, FixedSizeBinaryArray, Float64Array, Int32Array, Int64Array, StringArray, UInt64Array,
+};
 use arrow::record_batch::RecordBatch;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

@@ -10,7 +10,7 @@ use super::{BuildError, BuildOptions};
 use crate::butler::{Butler, ButlerError, OverlapQuery, binaries, ids, ints, texts};
 use crate::coadd::{CoaddInput, PatchName, fingerprint};
 use crate::dataset::{FileRecord, codec};
-use crate::registry::{Query, QuantumRecord};
+use crate::registry::{QuantumRecord, Query};
 use crate::wcs::PixelBox;
 
 /// The name that the work is recorded under.
@@ -118,8 +118,7 @@ fn images(butler: &Butler, overlaps: &RecordBatch) -> Result<(Vec<CoaddInput>, H
         .enumerate()
         .map(|(row, key)| (key, row))
         .collect();
-    let (wcs, width, height) =
-        (binaries(&detectors, "wcs")?, ints(&detectors, "width")?, ints(&detectors, "height")?);
+    let (wcs, width, height) = (binaries(&detectors, "wcs")?, ints(&detectors, "width")?, ints(&detectors, "height")?);
     let uuids: Vec<Uuid> = firsts.iter().filter_map(|row| Uuid::from_slice(id.value(*row)).ok()).collect();
     let files = butler.reader().file_records(&uuids)?;
     let mut images = Vec::with_capacity(firsts.len());
@@ -161,8 +160,7 @@ fn made_before(
     let rows = butler.reader().datasets(&options.output_type, &[&options.output], &query, false)?;
     let quanta = butler.registry()?.quanta(&options.output, TASK)?;
     let quanta = QuantumRecord::from_batch(&options.output, TASK, &quanta)?;
-    let fingerprints: HashMap<Uuid, u64> =
-        quanta.iter().filter_map(|q| Some((q.output?, q.fingerprint))).collect();
+    let fingerprints: HashMap<Uuid, u64> = quanta.iter().filter_map(|q| Some((q.output?, q.fingerprint))).collect();
     let (skymap, tract, patch) = (texts(&rows, "skymap")?, ints(&rows, "tract")?, ints(&rows, "patch")?);
     let (band, id) = (texts(&rows, "band")?, ids(&rows, "id")?);
     let uuids: Vec<Uuid> = (0..rows.num_rows()).filter_map(|r| Uuid::from_slice(id.value(r)).ok()).collect();
