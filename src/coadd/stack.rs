@@ -129,17 +129,30 @@ impl Stack {
     }
 
     /// Adds an input to the weighted mean. `weight` is usually the inverse of the
-    /// [clipped mean](crate::coadd::clipped_mean) of its variance plane, in units of the common zero point.
+    /// [clipped mean](crate::coadd::clipped_mean) of its variance plane, in units of the common zero point. The strip may
+    /// cover a part of the stack's box: the rest is left as if the strip had no data there.
     ///
     /// # Errors
-    /// [`CoaddError::BoxMismatch`] for a strip of another box; [`CoaddError::NotPositive`] for the weight.
+    /// [`CoaddError::BoxMismatch`] for a strip that is not inside of the stack's box; [`CoaddError::NotPositive`] for the
+    /// weight.
     pub fn add(&mut self, strip: &Strip, weight: f64) -> Result<(), CoaddError> {
-        check(self.bbox, strip, weight)?;
-        pulp::Arch::new().dispatch(|| self.add_values(strip, weight));
-        let inputs = strip.image.iter().zip(&strip.mask);
-        for (pixel, (image, bits)) in inputs.enumerate() {
-            if *bits != 0 {
-                self.mark(pixel, image.is_nan(), *bits, weight);
+        check_weight(weight)?;
+        if !self.bbox.contains_box(strip.bbox) {
+            return Err(CoaddError::BoxMismatch { expected: self.bbox, found: strip.bbox });
+        }
+        let (height, width) = strip.bbox.shape();
+        if height * width == 0 {
+            return Ok(());
+        }
+        let pitch = self.bbox.width as usize;
+        let first = (strip.bbox.y0 - self.bbox.y0) as usize * pitch + (strip.bbox.x0 - self.bbox.x0) as usize;
+        pulp::Arch::new().dispatch(|| self.add_values(strip, weight, first, pitch));
+        for (row, bits) in strip.mask.chunks_exact(width).enumerate() {
+            for (column, bits) in bits.iter().enumerate() {
+                if *bits != 0 {
+                    let left_out = strip.image[row * width + column].is_nan();
+                    self.mark(first + row * pitch + column, left_out, *bits, weight);
+                }
             }
         }
         Ok(())
@@ -148,16 +161,23 @@ impl Stack {
     /// The part of every pixel, by vectors; a pixel without a value adds zeros.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "must be compiled with the caller's instruction set")]
-    fn add_values(&mut self, strip: &Strip, weight: f64) {
-        let input = strip.image.iter().zip(&strip.variance);
-        let sums = self.value.iter_mut().zip(&mut self.square).zip(&mut self.weight).zip(&mut self.count);
-        for ((((value, square), total), count), (image, variance)) in sums.zip(input) {
-            let good = !image.is_nan();
-            let w = if good { weight } else { 0.0 };
-            *value += w * if good { f64::from(*image) } else { 0.0 };
-            *square += w * w * if good { f64::from(*variance) } else { 0.0 };
-            *total += w;
-            *count += u32::from(good);
+    fn add_values(&mut self, strip: &Strip, weight: f64, first: usize, pitch: usize) {
+        let width = strip.bbox.width as usize;
+        // The float of these bits if `good`: a select of f64 would become a store under a mask.
+        let keep =
+            |value: f32, good: bool| f64::from(f32::from_bits(value.to_bits() & 0_u32.wrapping_sub(good.into())));
+        let rows = strip.image.chunks_exact(width).zip(strip.variance.chunks_exact(width));
+        for (row, (image, variance)) in rows.enumerate() {
+            let at = first + row * pitch..first + row * pitch + width;
+            let sums = self.value[at.clone()].iter_mut().zip(&mut self.square[at.clone()]);
+            let sums = sums.zip(&mut self.weight[at.clone()]).zip(&mut self.count[at]);
+            for ((((value, square), total), count), (image, variance)) in sums.zip(image.iter().zip(variance)) {
+                let good = !image.is_nan();
+                *value += weight * keep(*image, good);
+                *square += weight * weight * keep(*variance, good);
+                *total += weight * keep(1.0, good);
+                *count += u32::from(good);
+            }
         }
     }
 
@@ -280,6 +300,10 @@ fn check(bbox: PixelBox, strip: &Strip, weight: f64) -> Result<(), CoaddError> {
     if strip.bbox != bbox {
         return Err(CoaddError::BoxMismatch { expected: bbox, found: strip.bbox });
     }
+    check_weight(weight)
+}
+
+fn check_weight(weight: f64) -> Result<(), CoaddError> {
     if !(weight > 0.0 && weight.is_finite()) {
         return Err(CoaddError::NotPositive { what: "weight of an input", value: weight });
     }

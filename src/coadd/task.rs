@@ -17,8 +17,8 @@ use crate::wcs::{GridMapping, Header, PixelBox, Wcs};
 const STRIP_MEMORY: u64 = 256 << 20;
 /// Rows of a strip at least, unless the patch is lower: thinner strips read the inputs' margins too often.
 const LEAST_ROWS: u64 = 32;
-/// About so many pixels of an input decide its weight.
-const WEIGHT_SAMPLES: f64 = 1e6;
+/// About so many pixels of an input decide its weight: a thousandth of a standard deviation is near enough.
+const WEIGHT_SAMPLES: f64 = 2.5e5;
 
 impl PixelMapping for GridMapping {
     fn row(&self, y: i32, x0: i32, xs: &mut [f64], ys: &mut [f64]) {
@@ -124,11 +124,15 @@ impl CoaddTask {
                 }
                 let Some(known) = &contribution.known else { continue };
                 let Some(weight) = known.weight else { continue };
+                // What is added at once needs only the part of the strip that the image reaches.
+                let streaming = self.config.statistic.is_streaming();
+                let part = if streaming { contribution.mapping.domain().intersection(strip) } else { Some(strip) };
+                let Some(part) = part else { continue };
                 if buffers.len() == filled {
-                    buffers.push(Strip::new(strip));
+                    buffers.push(Strip::new(part));
                 }
                 let buffer = &mut buffers[filled];
-                buffer.reset(strip);
+                buffer.reset(part);
                 let pixels = InputPixels {
                     bbox: reach,
                     detector: contribution.input.bbox,
@@ -139,7 +143,7 @@ impl CoaddTask {
                 let warp = WarpInput::new(&pixels, self.config.kernel, &known.planes, &mut scratch)?;
                 let counts = warp.warp(&contribution.mapping, known.flux_scale, buffer)?;
                 contribution.good_pixels += counts.with_data;
-                if self.config.statistic.is_streaming() {
+                if streaming {
                     stack.add(buffer, weight)?;
                 } else {
                     weights.push(weight);
