@@ -1,6 +1,6 @@
 //! The ranks over a real MPI: the example `deal` under `mpirun`, and without it.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of a test fails with its test")]
 #![cfg(feature = "mpi")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of a test fails with its test")]
 
 use std::{
     io::Read,

@@ -11,7 +11,7 @@ use super::{Circle, LonLat, LonLatBox, Relation, SphereError, UnitVector, hull};
 ///
 /// Vertices run counter-clockwise seen from outside the sphere. Their coordinates are taken as exact numbers: whether a point
 /// is inside and how two polygons lie to each other is answered without any rounding (see
-/// [`orientation`](super::orientation)), so that a polygon which shares a corner or a border with another one
+/// [`orientation`](fn@super::orientation)), so that a polygon which shares a corner or a border with another one
 /// intersects it, always.
 ///
 /// ```

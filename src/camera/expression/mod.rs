@@ -80,7 +80,7 @@ pub enum EvaluateError {
     Math(String),
 }
 
-/// A parsed expression over the headers of a file; see the [module](self) for the language.
+/// A parsed expression over the headers of a file; see the room's `expression` module for the language.
 ///
 /// ```
 /// use bunter::camera::HeaderExpression;
