@@ -127,7 +127,7 @@ fn prepare(survey: &Path, out: &Path) -> Vec<PathBuf> {
             let mut writer = FitsWriter::new(BufWriter::new(File::create(path).expect("a file")));
             let written = writer
                 .primary(&bunter::Header::default())
-                .and_then(|()| writer.image_f32("IMAGE", &header, pixels.view()))
+                .and_then(|()| writer.image_f32("IMAGE", &header, &pixels))
                 .and_then(|()| writer.finish());
             written.expect("the disk has room");
         }
