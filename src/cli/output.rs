@@ -28,7 +28,7 @@ pub(crate) enum OutputFormat {
 /// Writes rows to standard output.
 pub(crate) fn write_rows(batch: &RecordBatch, format: OutputFormat) -> Result<(), CliError> {
     let batch = printable(batch)?;
-    let mut out = io::stdout().lock();
+    let mut out = UntilClosed(io::stdout().lock());
     let written = match format {
         OutputFormat::Table => writeln!(out, "{}", table(&batch)?),
         OutputFormat::Json => {
@@ -43,7 +43,26 @@ pub(crate) fn write_rows(batch: &RecordBatch, format: OutputFormat) -> Result<()
             Ok(())
         }
     };
-    ignore_closed_pipe(written.and_then(|()| out.flush()))
+    written.and_then(|()| out.flush()).map_err(CliError::Output)
+}
+
+/// Takes what a closed pipe refuses: the writers of JSON and CSV do not say which of their errors is that one.
+struct UntilClosed<W>(W);
+
+impl<W: Write> Write for UntilClosed<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.0.write(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(bytes.len()),
+            other => other,
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self.0.flush() {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            other => other,
+        }
+    }
 }
 
 /// `bunter … | head` closes our standard output early: that is no failure.

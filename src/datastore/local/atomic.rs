@@ -68,6 +68,9 @@ pub(crate) fn create_folders(folder: &Path) -> Result<()> {
         Ok(()) => sync_folder(&above),
         // Another rank may have made it in between.
         Err(_) if folder.is_dir() => Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+            Err(DatastoreError::io("create the folder", folder, rustix::io::Errno::NOTDIR.into()))
+        }
         Err(e) => Err(DatastoreError::io("create the folder", folder, e)),
     }
 }
