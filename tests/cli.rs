@@ -356,7 +356,11 @@ fn pixels(repo: &Path, id: &[&str], component: &str) -> Vec<u8> {
     let output = repo.join("pixels.fits");
     let name = format!("calexp.{component}");
     bunter(&[&["get", text(repo), &name], id, &["-o", text(&output)]].concat()).ok();
-    fs::read(output).unwrap()
+    // A file that is there is never written over.
+    bunter(&[&["get", text(repo), &name], id, &["-o", text(&output)]].concat()).exits(1).says(&["exists already"]);
+    let bytes = fs::read(&output).unwrap();
+    fs::remove_file(output).unwrap();
+    bytes
 }
 
 #[test]

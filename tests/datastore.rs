@@ -223,6 +223,9 @@ fn tables_and_documents_come_back() {
     let mut record = record;
     record.path = "bad.json".to_owned();
     record.format = Format::Json;
+    // Another length than the record says is told before the contents are looked at.
+    assert!(matches!(store.get(&record, StorageClass::Json, None, None), Err(DatastoreError::WrongSize { .. })));
+    record.size = 6;
     assert!(matches!(store.get(&record, StorageClass::Json, None, None), Err(DatastoreError::Json { .. })));
 }
 
