@@ -14,24 +14,9 @@ pub(super) const MARKED: u8 = 2;
 /// Values from here on count as infinite: sums of products of them with weights would overflow f32.
 const LIMIT: f32 = 1e30;
 
-/// Rows that begin within so many bytes of each other, modulo [`SET_STRIDE`], are copied before they are warped.
-const SAME_SET: usize = 64;
-/// Addresses this far apart share a set of the first-level cache on the machines of the last decade (64 sets of 64 bytes).
-const SET_STRIDE: usize = 4096;
-/// Pixels put between copied rows.
-const PADDING: usize = 24;
-
-/// Memory that warping one input needs, to be used again for the next: one byte a pixel and six rows, and for rows that
-/// are a multiple of 4096 bytes long, as those of many detectors are, a copy of image and variance.
+/// Memory that warping one input needs, to be used again for the next: one byte a pixel and six rows.
 #[derive(Clone, Debug, Default)]
 pub struct WarpScratch {
-    image: Vec<f32>,
-    variance: Vec<f32>,
-    flags: FlagScratch,
-}
-
-#[derive(Clone, Debug, Default)]
-struct FlagScratch {
     flags: Vec<u8>,
     raw: Vec<u8>,
     ring: Vec<u8>,
@@ -69,9 +54,7 @@ pub struct InputPixels<'a> {
 }
 
 impl<'a> WarpInput<'a> {
-    /// Looks over the pixels of an input: one pass over the three arrays, which are then read in place, but for image and
-    /// variance with rows of a multiple of 4096 bytes: all rows of a kernel's window would then share one set of the
-    /// first-level cache.
+    /// Looks over the pixels of an input: one pass over the three arrays, which are then read in place.
     ///
     /// The arrays may be views into larger ones or into a memory map, as long as each row is contiguous.
     ///
@@ -91,12 +74,9 @@ impl<'a> WarpInput<'a> {
         let image = rows("image", pixels.image, bbox)?;
         let mask = rows("mask", pixels.mask, bbox)?;
         let variance = rows("variance", pixels.variance, bbox)?;
-        let WarpScratch { image: image_copy, variance: variance_copy, flags } = scratch;
-        let image = apart(image, image_copy);
-        let variance = apart(variance, variance_copy);
         let reach = Reach::of(kernel);
-        pulp::Arch::new().dispatch(|| reach.flag(&image, &mask, &variance, planes.bad, flags));
-        Ok(Self { kernel, planes, bbox, detector, image, mask, variance, flags: &flags.flags })
+        pulp::Arch::new().dispatch(|| reach.flag(&image, &mask, &variance, planes.bad, scratch));
+        Ok(Self { kernel, planes, bbox, detector, image, mask, variance, flags: &scratch.flags })
     }
 
     /// Whether a pixel's numbers and mask let it be used.
@@ -105,22 +85,6 @@ impl<'a> WarpInput<'a> {
     pub(super) fn usable(image: f32, mask: i32, variance: f32, bad: i32) -> bool {
         (mask & bad == 0) & (image.abs() < LIMIT) & (variance > 0.0) & (variance < LIMIT)
     }
-}
-
-/// The rows as they are, or copies that begin in different sets of the cache.
-fn apart<'a>(rows: Vec<&'a [f32]>, copy: &'a mut Vec<f32>) -> Vec<&'a [f32]> {
-    let width = rows.first().map_or(0, |row| row.len());
-    let [first, second, ..] = rows.as_slice() else { return rows };
-    let distance = second.as_ptr().addr().wrapping_sub(first.as_ptr().addr()) % SET_STRIDE;
-    if width < SET_STRIDE / size_of::<f32>() || distance.min(SET_STRIDE - distance) > SAME_SET {
-        return rows;
-    }
-    let pitch = width + PADDING;
-    copy.resize(rows.len() * pitch, 0.0);
-    for (to, from) in copy.chunks_exact_mut(pitch).zip(&rows) {
-        to[..width].copy_from_slice(from);
-    }
-    copy.chunks_exact(pitch).map(|row| &row[..width]).collect()
 }
 
 fn rows<'a, T>(array: &'static str, view: ArrayView2<'a, T>, bbox: PixelBox) -> Result<Vec<&'a [T]>, CoaddError> {
@@ -151,10 +115,10 @@ impl Reach {
     /// Fills the plane of flags: for each pixel, what is in the window of which it is the reference pixel.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "must be compiled with the caller's instruction set")]
-    fn flag(self, image: &[&[f32]], mask: &[&[i32]], variance: &[&[f32]], bad: i32, scratch: &mut FlagScratch) {
+    fn flag(self, image: &[&[f32]], mask: &[&[i32]], variance: &[&[f32]], bad: i32, scratch: &mut WarpScratch) {
         let (height, width) = (image.len(), image.first().map_or(0, |row| row.len()));
         let window = self.before + self.after_y + 1;
-        let FlagScratch { flags, raw, ring } = scratch;
+        let WarpScratch { flags, raw, ring } = scratch;
         flags.clear();
         flags.resize(height * width, UNUSABLE);
         if height < window || width == 0 {

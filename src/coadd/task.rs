@@ -17,8 +17,8 @@ use crate::wcs::{GridMapping, Header, PixelBox, Wcs};
 const STRIP_MEMORY: u64 = 256 << 20;
 /// Rows of a strip at least, unless the patch is lower: thinner strips read the inputs' margins too often.
 const LEAST_ROWS: u64 = 32;
-/// About so many pixels of an input decide its weight: a thousandth of a standard deviation is near enough.
-const WEIGHT_SAMPLES: f64 = 2.5e5;
+/// About so many pixels of an input decide its weight.
+const WEIGHT_SAMPLES: f64 = 1e6;
 
 impl PixelMapping for GridMapping {
     fn row(&self, y: i32, x0: i32, xs: &mut [f64], ys: &mut [f64]) {
