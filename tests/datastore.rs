@@ -368,3 +368,50 @@ fn real_images_read_by_section_as_by_whole() {
     assert!(read.variance.iter().any(|v| *v > 0.0));
     assert!(read.metadata.f64("EXPTIME").unwrap() > 0.0);
 }
+
+#[test]
+fn tiles_read_as_astropy_reads_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = r#"
+import sys, itertools, numpy as np
+from astropy.io import fits
+rng = np.random.default_rng(1)
+a = rng.normal(100, 5, (200, 300)).astype("f4"); a[10:20, 30:40] = np.nan; a[50, 60:70] = 0
+m = rng.integers(0, 500, (200, 300))
+n = 0
+def write(array, **how):
+    global n
+    f = f"{sys.argv[1]}/{n}"
+    fits.HDUList([fits.PrimaryHDU(), fits.CompImageHDU(array, **how)]).writeto(f + ".fits")
+    fits.getdata(f + ".fits", 1).astype("<f8").tofile(f + ".raw")
+    n += 1
+for code, tile in itertools.product(("RICE_1", "GZIP_1", "GZIP_2"), ((1, 300), (64, 100), (200, 300))):
+    for method in (-1, 1, 2): write(a, compression_type=code, tile_shape=tile, quantize_method=method, dither_seed=17)
+    for dtype in ("u1", "i2", "i4", "u2"): write(m.astype(dtype), compression_type=code, tile_shape=tile)
+    if code != "RICE_1": write(a, compression_type=code, tile_shape=tile, quantize_level=0)
+    flat = a.copy(); flat[64:] = 3.25
+    write(flat, compression_type=code, tile_shape=tile, quantize_method=1)
+write(m.astype("i2"), compression_type="NOCOMPRESS", tile_shape=(64, 100))
+write(m.astype("i2"), compression_type="PLIO_1", tile_shape=(64, 100))
+print(n)
+"#;
+    let Some(out) = python(program, &[folder.path()]) else { return };
+    let count: usize = out.trim().parse().unwrap();
+    let subset = PixelBox::new(25, 12, 250, 170);
+    let slice = ndarray::s![12..182, 25..275];
+    for n in 0..count {
+        let file = FitsFile::open(&folder.path().join(format!("{n}.fits"))).unwrap();
+        let raw = std::fs::read(folder.path().join(format!("{n}.raw"))).unwrap();
+        let expected = raw.as_chunks().0.iter().map(|b| f64::from_le_bytes(*b) as f32).collect();
+        let expected = ndarray::Array2::from_shape_vec((200, 300), expected).unwrap();
+        let read = file.read_f32(1, None).unwrap();
+        for (a, b) in read.iter().zip(&expected) {
+            assert!(a.is_nan() == b.is_nan() && (a.is_nan() || (a - b).abs() <= 1e-6 * b.abs()), "{n}: {a} {b}");
+        }
+        assert_eq!(bits(&file.read_f32(1, Some(subset)).unwrap()), bits(&read.slice(slice).to_owned()), "{n}");
+        if read.iter().all(|v| !v.is_nan()) {
+            let mask = file.read_i32(1, Some(subset)).unwrap();
+            assert_eq!(mask, expected.slice(slice).mapv(|v| v.round() as i32), "{n}");
+        }
+    }
+}

@@ -85,6 +85,29 @@ fn flipped_bits_never_panic() {
 }
 
 #[test]
+fn flipped_bits_in_tiles_never_panic() {
+    let Some(images) = real_images() else { return };
+    let bytes = std::fs::read(images.join("vircam_h/image_1.fits")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("tiles.fits");
+    let subset = PixelBox::new(300, 900, 200, 60);
+    let mut rng = rng(8);
+    let mut errors = 0;
+    for _ in 0..400 {
+        let mut damaged = bytes.clone();
+        for _ in 0..rng.random_range(1..200) {
+            // Headers, then the table of tiles, then the tiles.
+            let end = [30_000, 60_000, damaged.len()][rng.random_range(0..3)];
+            let at = rng.random_range(2880..end);
+            damaged[at] ^= 1 << rng.random_range(0..8);
+        }
+        std::fs::write(&copy, &damaged).unwrap();
+        errors += i32::from(FitsFile::open(&copy).and_then(|f| f.read_f32(1, Some(subset))).is_err());
+    }
+    println!("{errors} of 400 mutated files gave an error");
+}
+
+#[test]
 fn of_two_puts_of_one_name_one_wins() {
     let folder = tempfile::tempdir().unwrap();
     let store = Datastore::new(folder.path());

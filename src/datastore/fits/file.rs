@@ -10,6 +10,9 @@ use crate::wcs::Header;
 /// FITS files are made of blocks of this many bytes.
 pub(crate) const BLOCK: u64 = 2880;
 
+/// The pixel types of the standard: bits a pixel, negative for reals.
+const BITPIX: [i64; 6] = [8, 16, 32, 64, -32, -64];
+
 /// What a header-data unit holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HduKind {
@@ -213,7 +216,7 @@ impl Scan<'_> {
             return Err(self.damaged("truncated: its last block is not whole"));
         }
         let bitpix = keys.bitpix.ok_or_else(|| self.damaged("no BITPIX card"))?;
-        if ![8, 16, 32, 64, -32, -64].contains(&bitpix) {
+        if !BITPIX.contains(&bitpix) {
             return Err(self.damaged(format!("BITPIX is {bitpix}; the standard knows 8, 16, 32, 64, -32, -64")));
         }
         let shape = self.shape(keys.naxis.ok_or_else(|| self.damaged("no NAXIS card"))?, &keys.axes, "NAXIS")?;
@@ -231,7 +234,9 @@ impl Scan<'_> {
         let image = self.index == 0 || keys.extension == "IMAGE";
         let kind = if keys.compressed {
             let shape = self.shape(keys.znaxis.unwrap_or(0), &keys.zaxes, "ZNAXIS")?;
-            HduKind::CompressedImage { bitpix: keys.zbitpix.unwrap_or(0), shape }
+            let bitpix = keys.zbitpix.filter(|bitpix| BITPIX.contains(bitpix));
+            let bitpix = bitpix.ok_or_else(|| self.damaged("a compressed image without a valid ZBITPIX"))?;
+            HduKind::CompressedImage { bitpix, shape }
         } else if !image {
             HduKind::Table { extension: keys.extension }
         } else if elements == Some(0) {

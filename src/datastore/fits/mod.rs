@@ -5,6 +5,8 @@ mod card;
 mod exposure;
 mod file;
 mod image;
+mod rice;
+mod tiles;
 mod write;
 mod writer;
 
