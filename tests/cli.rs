@@ -267,6 +267,47 @@ fn bad_files_are_named_and_the_good_ones_ingested() {
 }
 
 #[test]
+fn an_absent_path_does_not_stop_the_others() {
+    let repo = folder("absent-path").join("repo");
+    bunter(&["create", text(&repo)]).ok();
+    bunter(&["register-instrument", text(&repo), "SimCam"]).ok();
+    let absent = repo.join("night-2");
+    let ingest = |paths: &[&Path]| {
+        let mut words = vec!["ingest", text(&repo)];
+        words.extend(paths.iter().map(|path| text(path)));
+        bunter(&[&words[..], &["--run", "exposures"]].concat())
+    };
+    let both = ingest(&[&absent, tiny_survey()]).exits(1);
+    both.says(&[
+        text(&absent),
+        "No such file",
+        "12 exposures ingested",
+        "1 of 13 files were not ingested; all others were",
+    ]);
+    ingest(&[&absent]).exits(1).says(&["1 of 1 files were not ingested"]);
+}
+
+#[test]
+fn nothing_is_swept_while_a_job_may_need_it() {
+    let repo = tiny_repository("sweep");
+    let orphan = repo.join("exposures/left.hdf5");
+    fs::write(&orphan, "half of a coadd").unwrap();
+    let journals = repo.join(".bunter/a/run");
+    fs::create_dir_all(&journals).unwrap();
+    let journal = journals.join("1-rank-00000.bnj");
+    fs::write(&journal, "").unwrap();
+    bunter(&["verify", text(&repo), "--repair"]).exits(1).says(&[
+        "1 orphan files",
+        text(&journal),
+        "nothing was removed",
+    ]);
+    assert!(orphan.exists());
+    fs::remove_file(&journal).unwrap();
+    bunter(&["verify", text(&repo), "--repair"]).ok().says(&["1 orphan files, 1 removed"]);
+    assert!(!orphan.exists());
+}
+
+#[test]
 fn folders_that_cannot_be_written() {
     let folder = folder("unwritable");
     let file = folder.join("file");

@@ -2,16 +2,13 @@
 #![cfg(feature = "mpi")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of a test fails with its test")]
 
-use std::{
-    io::Read,
-    path::PathBuf,
-    process::{Command, Output, Stdio},
-    sync::OnceLock,
-    time::{Duration, Instant},
-};
+mod program;
 
-/// No job here takes a second; one that hangs is ended after this.
-const DEADLINE: Duration = Duration::from_secs(60);
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use program::{has_mpirun, on_ranks, run};
 
 /// The example's program, built if need be.
 fn deal() -> &'static PathBuf {
@@ -29,58 +26,14 @@ fn deal() -> &'static PathBuf {
     })
 }
 
-fn has_mpirun() -> bool {
-    let found = Command::new("mpirun").arg("--version").output().is_ok_and(|o| o.status.success());
-    if !found {
-        eprintln!("skipped: there is no mpirun here");
-    }
-    found
-}
-
-/// Runs a command with a deadline; `None` when it had to be killed.
-fn run(command: &mut Command) -> Option<Output> {
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let (mut out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
-    let read = |pipe: &mut dyn Read| {
-        let mut bytes = vec![];
-        pipe.read_to_end(&mut bytes).unwrap();
-        bytes
-    };
-    std::thread::scope(|s| {
-        let out = s.spawn(move || read(&mut out));
-        let err = s.spawn(move || read(&mut err));
-        let begun = Instant::now();
-        let status = loop {
-            match child.try_wait().unwrap() {
-                Some(status) => break Some(status),
-                None if begun.elapsed() < DEADLINE => std::thread::park_timeout(Duration::from_millis(5)),
-                None => {
-                    child.kill().unwrap();
-                    child.wait().unwrap();
-                    break None;
-                }
-            }
-        };
-        let (stdout, stderr) = (out.join().unwrap(), err.join().unwrap());
-        status.map(|status| Output { status, stdout, stderr })
-    })
-}
-
 fn mpirun(ranks: usize, arguments: &[&str], variables: &[(&str, &str)]) -> (i32, String, String) {
-    let mut command = Command::new("mpirun");
-    command.args(["-n", &ranks.to_string()]).arg(deal()).args(arguments);
-    // For Open MPI on few cores, and in containers; MPICH does not look at them.
-    command.env("OMPI_ALLOW_RUN_AS_ROOT", "1").env("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1");
-    command.env("OMPI_MCA_rmaps_base_oversubscribe", "1").envs(variables.iter().copied());
-    let output = run(&mut command).unwrap_or_else(|| panic!("{arguments:?} on {ranks} ranks hangs"));
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
+    let ran = run(on_ranks(ranks, deal()).args(arguments).envs(variables.iter().copied()));
+    (ran.code, ran.out, ran.err)
 }
 
 fn alone(arguments: &[&str], variables: &[(&str, &str)]) -> (i32, String, String) {
-    let output = run(Command::new(deal()).args(arguments).envs(variables.iter().copied())).unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
+    let ran = run(Command::new(deal()).args(arguments).envs(variables.iter().copied()));
+    (ran.code, ran.out, ran.err)
 }
 
 /// The same output and exit code on any number of ranks as alone.

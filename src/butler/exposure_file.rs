@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::ButlerError;
+use super::{ButlerError, IngestFailure};
 use crate::camera::{Cameras, ExposureFile, HduInfo, ObservationInfo, Sidecar};
 use crate::datastore::FitsFile;
 
@@ -74,26 +74,31 @@ pub(super) fn translate(path: &Path, folder: &Folder, cameras: &Cameras) -> Resu
     Ok(cameras.translate(exposure_file)?)
 }
 
-/// The files that are meant: files as named, folders by the FITS files in them and in their folders, in name order.
-pub(super) fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, ButlerError> {
+/// The files that are meant: files as named, folders by the FITS files in them and in their folders, in name order. What
+/// cannot be found is among the failures; the rest goes on.
+pub(super) fn expand(paths: &[PathBuf], failures: &mut Vec<IngestFailure>) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for path in paths {
-        let io = |source| ButlerError::Io { doing: "find", path: path.clone(), source };
-        if fs::metadata(path).map_err(io)?.is_dir() {
-            let before = files.len();
-            walk(path, DEPTH, &mut files)?;
-            if files.len() == before {
-                return Err(ButlerError::Question(format!(
-                    "no FITS file ({}) in folder {}",
-                    ENDINGS.join(", "),
-                    path.display()
-                )));
-            }
-        } else {
-            files.push(path.clone());
+        if let Err(cause) = expand_one(path, &mut files) {
+            failures.push(IngestFailure { path: path.clone(), cause });
         }
     }
-    Ok(files)
+    files
+}
+
+fn expand_one(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), ButlerError> {
+    let io = |source| ButlerError::Io { doing: "find", path: path.to_owned(), source };
+    if !fs::metadata(path).map_err(io)?.is_dir() {
+        files.push(path.to_owned());
+        return Ok(());
+    }
+    let before = files.len();
+    walk(path, DEPTH, files)?;
+    if files.len() == before {
+        let message = format!("no FITS file ({}) in folder {}", ENDINGS.join(", "), path.display());
+        return Err(ButlerError::Question(message));
+    }
+    Ok(())
 }
 
 fn walk(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), ButlerError> {

@@ -105,7 +105,7 @@ impl Butler {
     ///
     /// # Errors
     /// [`ButlerError::Registry`] for an unknown dataset type or a name that no run can have; [`ButlerError::Question`] for
-    /// a dataset type that is not of exposures; [`ButlerError::Io`] for paths that are not there. Errors of single files are in the report.
+    /// a dataset type that is not of exposures. Errors of single paths are in the report.
     pub fn ingest(
         &self,
         paths: &[PathBuf],
@@ -116,9 +116,10 @@ impl Butler {
         let dataset_type = self.reader().dataset_type(&options.dataset_type)?;
         check_type(&dataset_type)?;
         let template = registry.path_template(&dataset_type.name)?;
-        let files = expand(paths)?;
+        let mut report = IngestReport::default();
+        let files = expand(paths, &mut report.failures);
         registry.register_run(&options.run)?;
-        let mut report = IngestReport { files: files.len(), ..IngestReport::default() };
+        report.files = files.len() + report.failures.len();
         heard(IngestEvent::Start(files.len()));
         let mut folders = Folders::default();
         let mut seen = 0;

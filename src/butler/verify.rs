@@ -1,6 +1,7 @@
 //! [`VerifyReport`]: does every row have its bytes, and every file its row?
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use arrow::array::Array;
 
@@ -34,6 +35,8 @@ pub struct VerifyReport {
     pub orphans: Vec<String>,
     /// Orphans that were removed.
     pub swept: usize,
+    /// Journals of jobs that run, or were killed: files that seem orphans may be theirs, so nothing is removed beside them.
+    pub journals: Vec<PathBuf>,
 }
 
 impl VerifyReport {
@@ -46,11 +49,11 @@ impl VerifyReport {
 impl Butler {
     /// Compares rows and bytes: sizes and checksums of all files of datasets, and files without a row.
     ///
-    /// `repair` removes orphans; damaged datasets are reported, never removed. Do not repair while a job writes to the
-    /// repository: its files have no rows until its journals are folded in.
+    /// `repair` removes orphans; damaged datasets are reported, never removed. Where there are journals nothing is removed:
+    /// what a running or killed job has made has no rows until its journals are folded in.
     ///
     /// # Errors
-    /// [`ButlerError::Registry`], [`ButlerError::Datastore`] when the folder cannot be listed.
+    /// [`ButlerError::Registry`], [`ButlerError::Datastore`] and [`ButlerError::Io`] when a folder cannot be listed.
     pub fn verify(&self, repair: bool, mut progress: impl FnMut(usize, usize)) -> Result<VerifyReport, ButlerError> {
         let mut report = VerifyReport::default();
         let mut known: Vec<FileRecord> = Vec::new();
@@ -89,7 +92,8 @@ impl Butler {
         // The folder of a run may lie in that of another.
         report.orphans.sort();
         report.orphans.dedup();
-        if repair {
+        journals(&self.root().join(".bunter"), &mut report.journals)?;
+        if repair && report.journals.is_empty() {
             for orphan in &report.orphans {
                 let path = self.root().join(orphan);
                 fs::remove_file(&path).map_err(|source| ButlerError::Io { doing: "remove", path, source })?;
@@ -98,6 +102,25 @@ impl Butler {
         }
         Ok(report)
     }
+}
+
+/// The journals in a folder and in its folders (names of runs have slashes), in name order.
+fn journals(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), ButlerError> {
+    let io = |source| ButlerError::Io { doing: "list", path: folder.to_owned(), source };
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(io)?,
+    };
+    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, _>>().map_err(io)?;
+    paths.sort();
+    for path in paths {
+        if path.is_dir() {
+            journals(&path, found)?;
+        } else if path.extension().is_some_and(|e| e == "bnj") {
+            found.push(path);
+        }
+    }
+    Ok(())
 }
 
 /// Records, by name alone, of the files that lie beside a FITS exposure and belong to it.

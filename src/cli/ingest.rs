@@ -112,7 +112,10 @@ impl Ingest {
         );
         match report.failures.len() {
             0 => Ok(()),
-            n => Err(CliError::Failed(format!("{n} of {} files were not ingested; all others were", report.files))),
+            n if n < report.files => {
+                Err(CliError::Failed(format!("{n} of {} files were not ingested; all others were", report.files)))
+            }
+            n => Err(CliError::Failed(format!("{n} of {n} files were not ingested"))),
         }
     }
 }

@@ -27,15 +27,20 @@ impl RegisterInstrument {
         let butler = Butler::open(&self.repository)?;
         let inserted = butler.register_instrument(&instrument)?;
         eprintln!(
-            "instrument {}: {} detectors, {} filters ({} records new, {} there already)",
+            "instrument {}: {}, {} ({} records new, {} there already)",
             instrument.name,
-            instrument.detectors.len(),
-            instrument.filters.len(),
+            counted(instrument.detectors.len(), "detectors"),
+            counted(instrument.filters.len(), "filters"),
             inserted.new,
             inserted.existing
         );
         Ok(())
     }
+}
+
+/// A camera may leave detectors or filters open: they are taken as exposures bring them.
+fn counted(count: usize, what: &str) -> String {
+    if count == 0 { format!("{what} as they come") } else { format!("{count} {what}") }
 }
 
 /// An instrument by its name, or from a TOML file.

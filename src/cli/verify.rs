@@ -14,7 +14,8 @@ use crate::butler::Butler;
 pub(crate) struct Verify {
     /// The repository.
     repository: PathBuf,
-    /// Remove files that no dataset names (what a killed job leaves). Not while a job writes.
+    /// Remove files that no dataset names (what a killed job leaves). Nothing is removed while journals of a job wait to be
+    /// folded in: start that build again first.
     #[arg(long)]
     repair: bool,
 }
@@ -32,7 +33,7 @@ impl Verify {
             println!("damaged: {} ({}): {}", damage.dataset, damage.path, damage.problem);
         }
         for orphan in &report.orphans {
-            println!("{}: {}", if self.repair { "removed orphan" } else { "orphan" }, orphan);
+            println!("{}: {}", if report.swept > 0 { "removed orphan" } else { "orphan" }, orphan);
         }
         eprintln!(
             "{} datasets, {:.1} MB read: {} damaged, {} orphan files{}",
@@ -42,6 +43,18 @@ impl Verify {
             report.orphans.len(),
             if report.swept > 0 { format!(", {} removed", report.swept) } else { String::new() }
         );
+        if let Some(journal) = report.journals.first() {
+            eprintln!(
+                "note: {} journals of a job that runs or was killed ({}, …): what seems an orphan may be its work{}",
+                report.journals.len(),
+                journal.display(),
+                if self.repair {
+                    "; nothing was removed: start that build again, which takes it in, then repair"
+                } else {
+                    ""
+                }
+            );
+        }
         if report.is_clean() {
             return Ok(());
         }
