@@ -1,4 +1,4 @@
-//! Regions on the sphere against the reference implementation's numbers (`tests/golden/sphere`).
+//! Regions on the sphere against the reference implementation's numbers (`tests/golden/sphgeom`).
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
@@ -14,7 +14,7 @@ fn polygon(text: &str) -> ConvexPolygon {
 
 #[test]
 fn relations_are_the_references() {
-    let table = Table::read("sphere/relate_pairs.csv.gz");
+    let table = Table::read("sphgeom/relate_pairs.csv.gz");
     assert!(table.len() > 1500);
     let polygons: Vec<_> = table.rows().map(|r| (polygon(r.text("a")), polygon(r.text("b")))).collect();
     let (first, second): (PolygonBuffer, PolygonBuffer) =
@@ -31,7 +31,7 @@ fn relations_are_the_references() {
 
 #[test]
 fn points_are_inside_where_the_reference_says() {
-    let table = Table::read("sphere/point_in_polygon.csv.gz");
+    let table = Table::read("sphgeom/point_in_polygon.csv.gz");
     for (i, row) in table.rows().enumerate() {
         let polygon = polygon(row.text("polygon"));
         let p = LonLat::from_degrees(row.f64("ra"), row.f64("dec")).to_unit();
@@ -41,7 +41,7 @@ fn points_are_inside_where_the_reference_says() {
 
 #[test]
 fn bounds_are_the_references() {
-    let table = Table::read("sphere/bounding.csv.gz");
+    let table = Table::read("sphgeom/bounding.csv.gz");
     for (i, row) in table.rows().enumerate() {
         let polygon = polygon(row.text("polygon"));
         let centroid = LonLat::from_degrees(row.f64("centroid_ra"), row.f64("centroid_dec")).to_unit();
@@ -71,7 +71,7 @@ fn bounds_are_the_references() {
 /// Circles and boxes may be reported as plainly intersecting by either side; nothing else may differ.
 #[test]
 fn circles_and_boxes_do_not_contradict_the_reference() {
-    let table = Table::read("sphere/relate_circle_box.csv.gz");
+    let table = Table::read("sphgeom/relate_circle_box.csv.gz");
     let mut plain = 0;
     for (i, row) in table.rows().enumerate() {
         let polygon = Region::from(polygon(row.text("polygon")));

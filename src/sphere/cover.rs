@@ -23,7 +23,8 @@ pub(super) trait Cells {
     /// The four cells below, in the order of their indices.
     fn split(&self, cell: &Self::Cell) -> [Self::Cell; 4];
 
-    fn judge(&self, cell: &Self::Cell) -> Verdict;
+    /// How the cell lies to the region. Of a cell that will be split it may be said `Partial` whenever that is cheaper.
+    fn judge(&self, cell: &Self::Cell, splits: bool) -> Verdict;
 }
 
 /// Which cells are asked for.
@@ -46,6 +47,7 @@ pub(super) fn cover<C: Cells>(cells: &C, level: u8, limit: Option<usize>, side: 
     let mut set = RangeSet::new();
     for depth in 0..=level {
         set = at_depth(cells, depth, level - depth, side);
+        // Deeper levels have at least as many ranges.
         if set.len() > limit.saturating_mul(4) {
             break;
         }
@@ -70,7 +72,7 @@ fn visit<C: Cells>(cells: &C, index: u64, cell: &C::Cell, left: u8, below: u8, s
         let bits = 2 * u32::from(left + below);
         set.append(index << bits..(index + 1) << bits);
     };
-    match cells.judge(cell) {
+    match cells.judge(cell, left > 0) {
         Verdict::Outside => {}
         Verdict::Inside => all(set),
         Verdict::Partial if left == 0 => {

@@ -1,16 +1,19 @@
 //! [`Healpix`]: the Hierarchical Equal Area isoLatitude Pixelization.
 
+use std::cmp::Ordering;
+use std::f64::consts::FRAC_2_PI;
+
 use super::cover::{Side, cover};
 use super::healpix_cell::{Cell, Diamonds};
-use super::pixelization::check_lon_lat;
 use super::relate::Shape;
-use super::{ConvexPolygon, LonLat, Pixelization, RangeSet, Region, SphereError, UnitVector};
+use super::{ConvexPolygon, Pixelization, RangeSet, Region, SphereError, UnitVector};
 
 /// The sphere cut into 12 diamonds, and each of them into four of equal area, level by level, numbered in the NESTED
 /// scheme (K. Górski et al., "HEALPix", ApJ 622, 759, 2005).
 ///
-/// At level (order, depth) `l` `nside` is `2^l` and the pixels are 0 to `12 * 4^l - 1`. Positions are indexed by the crate `cdshealpix` of
-/// the Centre de Données astronomiques de Strasbourg. The borders of pixels are no great circles; envelopes and interiors follow the true ones.
+/// At level (order, depth) `l` `nside` is `2^l` and the pixels are 0 to `12 * 4^l - 1`. The borders of pixels are no great circles;
+/// envelopes and interiors follow the true ones. Neighbours and the RING scheme are those of the crate `cdshealpix` by the
+/// Centre de Données astronomiques de Strasbourg.
 ///
 /// ```
 /// use bunter::{Healpix, LonLat, Pixelization};
@@ -69,6 +72,37 @@ impl Healpix {
         Ok(edges.iter().flat_map(|edge| (0..steps).map(move |k| edge.at(at(k)).point)).collect())
     }
 
+    /// The pixels that share a border or a corner with one: 6 to 8, ascending.
+    ///
+    /// # Errors
+    /// [`SphereError::BadIndex`].
+    pub fn neighbours(self, index: u64) -> Result<Vec<u64>, SphereError> {
+        self.cell(index)?;
+        let mut found = Vec::with_capacity(8);
+        cdshealpix::nested::append_bulk_neighbours(self.level, index, &mut found);
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
+    }
+
+    /// The number of a pixel in the RING scheme.
+    ///
+    /// # Errors
+    /// [`SphereError::BadIndex`].
+    pub fn to_ring(self, index: u64) -> Result<u64, SphereError> {
+        self.cell(index)?;
+        Ok(cdshealpix::nested::get(self.level).to_ring(index))
+    }
+
+    /// The pixel of a number in the RING scheme.
+    ///
+    /// # Errors
+    /// [`SphereError::BadIndex`].
+    pub fn from_ring(self, number: u64) -> Result<u64, SphereError> {
+        self.cell(number)?;
+        Ok(cdshealpix::nested::get(self.level).from_ring(number))
+    }
+
     fn cell(self, index: u64) -> Result<Cell, SphereError> {
         let end = 12_u64 << (2 * self.level);
         if index < end {
@@ -79,14 +113,44 @@ impl Healpix {
     }
 
     fn find(self, region: &Region, limit: Option<usize>, side: Side) -> RangeSet {
-        cover(&Diamonds::new(Shape::of(region), self.level, side), self.level, limit, side)
+        cover(&Diamonds::new(Shape::of(region), side), self.level, limit, side)
     }
 }
 
-/// The index of a good position; the crate refuses latitudes that rounding has brought beyond a pole.
-fn hash(layer: &cdshealpix::nested::Layer, lon: f64, lat: f64) -> u64 {
-    use std::f64::consts::FRAC_PI_2;
-    layer.hash(lon, lat.clamp(-FRAC_PI_2, FRAC_PI_2))
+/// The pixel that holds a point, by the formulas of Górski et al., section 4. Points on borders go where the authors' library,
+/// healpy and hpgeom put them (the crate takes the other side), for Rubin registries hold those indices.
+pub(super) fn index(level: u8, v: UnitVector) -> u64 {
+    let nside = f64::from(1_u32 << level);
+    let norm = v.dot(v).sqrt();
+    let z = v.z / norm;
+    // Quarters of a turn, 0 to 4.
+    let turn = (libm::atan2(v.y, v.x) * FRAC_2_PI).rem_euclid(4.0);
+    let last = (1_u32 << level) - 1;
+    let (face, east, west) = if z.abs() <= 2.0 / 3.0 {
+        let (at, up) = (nside * (0.5 + turn), nside * (z * 0.75));
+        // Lines that ascend and lines that descend, counted eastward.
+        let (ascending, descending) = ((at - up) as u64, (at + up) as u64);
+        let (a, d) = (ascending >> level, descending >> level);
+        let face = match a.cmp(&d) {
+            Ordering::Equal => a & 3 | 4,
+            Ordering::Less => a,
+            Ordering::Greater => d + 8,
+        };
+        (face, descending as u32 & last, last - (ascending as u32 & last))
+    } else {
+        let quarter = turn.min(3.0).floor();
+        let along = turn - quarter;
+        let sigma = if z.abs() < 0.99 {
+            (3.0 * (1.0 - z.abs())).sqrt()
+        } else {
+            // Near a pole z has lost its digits.
+            libm::hypot(v.x, v.y) / norm / ((1.0 + z.abs()) / 3.0).sqrt()
+        };
+        let (right, left) = ((along * nside * sigma) as u32, ((1.0 - along) * nside * sigma) as u32);
+        let (right, left) = (right.min(last), left.min(last));
+        if z > 0.0 { (quarter as u64, last - left, last - right) } else { (quarter as u64 + 8, right, left) }
+    };
+    Cell::new(face as u8, level, east, west).index()
 }
 
 impl Pixelization for Healpix {
@@ -103,8 +167,7 @@ impl Pixelization for Healpix {
     }
 
     fn index(&self, point: UnitVector) -> u64 {
-        let p = point.to_lon_lat();
-        if p.lon.is_finite() && p.lat.is_finite() { hash(cdshealpix::nested::get(self.level), p.lon, p.lat) } else { 0 }
+        index(self.level, point)
     }
 
     /// A convex polygon around the pixel's corners and three points between each two of them: the hull that
@@ -135,13 +198,5 @@ impl Pixelization for Healpix {
 
     fn interior_at_most(&self, region: &Region, ranges: usize) -> RangeSet {
         self.find(region, Some(ranges), Side::Interior)
-    }
-
-    fn index_lon_lat_columns(&self, lon: &[f64], lat: &[f64], out: &mut Vec<u64>) -> Result<(), SphereError> {
-        check_lon_lat(lon, lat)?;
-        let layer = cdshealpix::nested::get(self.level);
-        out.clear();
-        out.extend(lon.iter().zip(lat).map(|(lon, lat)| hash(layer, LonLat::new(*lon, *lat).wrapped().lon, *lat)));
-        Ok(())
     }
 }

@@ -54,6 +54,10 @@ pub(super) struct Edge {
 }
 
 impl Cell {
+    pub(super) fn new(face: u8, level: u8, east: u32, west: u32) -> Self {
+        Self { face, level, east, west }
+    }
+
     pub(super) fn of_index(index: u64, level: u8) -> Self {
         let bits = index & ((1 << (2 * level)) - 1);
         // Even bits count to the east, odd ones to the west.
@@ -244,14 +248,12 @@ pub(super) struct Diamonds<'r> {
     holds: u64,
     /// One point of each connected part of what the region leaves out, if that may lie inside a diamond.
     holes: Vec<u64>,
-    level: u8,
     side: Side,
 }
 
 impl<'r> Diamonds<'r> {
-    pub(super) fn new(shape: Shape<'r>, level: u8, side: Side) -> Self {
-        let layer = cdshealpix::nested::get(super::Healpix::MAX_LEVEL);
-        let pixel = |p: LonLat| layer.hash(p.wrapped().lon, p.lat);
+    pub(super) fn new(shape: Shape<'r>, side: Side) -> Self {
+        let pixel = |p: LonLat| super::healpix::index(super::Healpix::MAX_LEVEL, p.to_unit());
         let mut holes = Vec::new();
         let (probe, around, point) = match shape {
             Shape::Polygon { ring, cap } => {
@@ -281,7 +283,7 @@ impl<'r> Diamonds<'r> {
                 (Probe::Box(box_), (around.centre(), around.radius()), corner)
             }
         };
-        Self { probe, around, holds: pixel(point), holes, level, side }
+        Self { probe, around, holds: pixel(point), holes, side }
     }
 
     fn in_cell(cell: Cell, deepest: u64) -> bool {
@@ -343,7 +345,7 @@ impl Cells for Diamonds<'_> {
         cell.children()
     }
 
-    fn judge(&self, cell: &Cell) -> Verdict {
+    fn judge(&self, cell: &Cell, splits: bool) -> Verdict {
         let (axis, radius) = self.around;
         if cell.level > 0 && axis.separation(cell.centre()) > radius + RADIUS / cell.nside() {
             return Verdict::Outside;
@@ -360,7 +362,7 @@ impl Cells for Diamonds<'_> {
                 Verdict::Partial => open[i] = true,
             }
         }
-        if open.contains(&true) && cell.level < self.level {
+        if splits && open.contains(&true) {
             return Verdict::Partial;
         }
         for corner in &corners {

@@ -239,7 +239,7 @@ impl Cells for Trixels<'_> {
         split(cell)
     }
 
-    fn judge(&self, cell: &Corners) -> Verdict {
+    fn judge(&self, cell: &Corners, _splits: bool) -> Verdict {
         let ring = cell.as_slice();
         let relation = self.0.relate_ring(ring, Cap::around(ring));
         if relation.disjoint() {

@@ -120,8 +120,8 @@ pub fn pixelization(name: &str) -> Result<Box<dyn Pixelization>, SphereError> {
     let unknown = |hint: String| Err(SphereError::UnknownPixelization { name: name.to_owned(), hint });
     let scheme = name[..at].to_ascii_lowercase();
     if !SCHEMES.contains(&scheme.as_str()) {
-        let near = SCHEMES.iter().max_by(|a, b| strsim::jaro(a, &scheme).total_cmp(&strsim::jaro(b, &scheme)));
-        let near = near.filter(|near| strsim::jaro(near, &scheme) > 0.7);
+        let near = SCHEMES.iter().min_by_key(|known| strsim::damerau_levenshtein(known, &scheme));
+        let near = near.filter(|near| strsim::damerau_levenshtein(near, &scheme) <= 2);
         return unknown(match near {
             Some(near) => format!("did you mean `{near}{}`?", &name[at..]),
             None => "there are `htm0` to `htm24` and `healpix0` to `healpix29`".to_owned(),
