@@ -9,7 +9,11 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use bunter::sphere::pixelization;
-use bunter::{ConvexPolygon, Healpix, Htm, LonLat, Pixelization, RangeSet, Region, SphereError, UnitVector};
+use bunter::{
+    Circle, ConvexPolygon, Healpix, Htm, LonLat, LonLatBox, Pixelization, RangeSet, Region, SphereError, UnitVector,
+};
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
 use sky_golden::{Table, positions};
 
 fn ranges(text: &str) -> RangeSet {
@@ -177,4 +181,189 @@ fn bad_levels_indices_and_names_are_told() {
             pixels.index(UnitVector { x: v[0], y: v[1], z: v[2] });
         }
     }
+}
+
+/// Regions of every kind around a centre, of about a size in radians.
+fn regions(rng: &mut ChaCha8Rng, size: f64, count: usize) -> Vec<Region> {
+    let mut within = |low: f64, high: f64| low + (high - low) * rng.random::<f64>();
+    let mut found = Vec::new();
+    while found.len() < count {
+        // Poles, the meridians and the parallels where pixels change their shape, and anywhere.
+        let lon = [within(0.0, 6.28), 0.0, std::f64::consts::FRAC_PI_2, std::f64::consts::FRAC_PI_4];
+        let lat = [within(-1.0, 1.0).asin(), 1.570_796, -1.5707, 0.729_727_656, 0.0, -0.7297];
+        let centre = LonLat::new(
+            lon[within(0.0, 4.0) as usize] + within(-size, size),
+            (lat[within(0.0, 6.0) as usize] + within(-size, size)).clamp(-1.570_796, 1.570_796),
+        );
+        let radius = size * within(0.1, 1.0);
+        found.push(match within(0.0, 3.0) as u32 {
+            0 => Circle::new(centre.to_unit(), radius).unwrap().into(),
+            1 => {
+                let width = (2.0 * radius / centre.lat.cos()).min(6.2);
+                let (low, high) = (centre.lat - radius * within(0.0, 1.0), centre.lat + radius * within(0.0, 1.0));
+                LonLatBox::new(centre.lon - 0.5 * width, width, low.max(-1.570_796), high.min(1.570_796)).unwrap().into()
+            }
+            _ => {
+                let (lat, lon) = (centre.lat.sin_cos(), centre.lon.sin_cos());
+                let (c, east, north) = (centre.to_unit(), [-lon.0, lon.1, 0.0], [-lat.0 * lon.1, -lat.0 * lon.0, lat.1]);
+                let t = radius.min(1.2).tan();
+                let points: Vec<_> = (0..3 + within(0.0, 3.0) as usize)
+                    .filter_map(|_| {
+                        let (s, k) = within(0.0, 6.283).sin_cos();
+                        let at = |v: f64, i: usize| v + t * (k * east[i] + s * north[i]);
+                        UnitVector::normalized(at(c.x, 0), at(c.y, 1), at(c.z, 2))
+                    })
+                    .collect();
+                let Ok(polygon) = ConvexPolygon::new(&points) else { continue };
+                polygon.into()
+            }
+        });
+    }
+    found
+}
+
+/// Points in a region: along its border and within.
+fn points_in(region: &Region, rng: &mut ChaCha8Rng) -> Vec<UnitVector> {
+    let around = region.bounding_circle();
+    let (c, r) = (around.centre(), around.radius());
+    let corners: Vec<UnitVector> = match region {
+        Region::Polygon(p) => p.vertices().to_vec(),
+        Region::Box(b) => {
+            let corners = [(b.lon(), b.lat_min()), (b.lon_end(), b.lat_min()), (b.lon_end(), b.lat_max()), (b.lon(), b.lat_max())];
+            corners.map(|(lon, lat)| LonLat::new(lon, lat).to_unit()).to_vec()
+        }
+        Region::Circle(_) => vec![c],
+    };
+    let mut random = || 2.0 * rng.random::<f64>() - 1.0;
+    let near = (0..120).filter_map(|_| {
+        let t = r.min(1.5).tan();
+        UnitVector::normalized(c.x + t * random(), c.y + t * random(), c.z + t * random())
+    });
+    corners.iter().copied().chain(near).filter(|p| region.contains(*p)).collect()
+}
+
+#[test]
+fn triangles_of_circles_and_boxes_are_those_that_relate() {
+    let mut rng = ChaCha8Rng::seed_from_u64(31);
+    let htm = Htm::new(3).unwrap();
+    let all: Vec<_> = htm.universe().values().map(|i| (i, Region::from(htm.pixel(i).unwrap()))).collect();
+    let sizes = [0.02, 0.3, 1.5];
+    let asked: Vec<_> = sizes.into_iter().flat_map(|size| regions(&mut rng, size, 20)).collect();
+    for region in asked {
+        let related = |keep: fn(bunter::Relation) -> bool| -> RangeSet {
+            all.iter().filter(|(_, pixel)| keep(region.relate(pixel))).map(|(i, _)| *i).collect()
+        };
+        assert_eq!(htm.envelope(&region), related(|r| r.intersects()), "{region}");
+        assert_eq!(htm.interior(&region), related(|r| r.contains()), "{region}");
+        for level in [0, 9, 24] {
+            let htm = Htm::new(level).unwrap();
+            let (few, inner) = (htm.envelope_at_most(&region, 20), htm.interior_at_most(&region, 20));
+            assert!(few.len() <= 20 && inner.is_within(&few), "{region} at level {level}");
+            assert!(points_in(&region, &mut rng).iter().all(|p| few.contains(htm.index(*p))), "{region} at {level}");
+        }
+    }
+}
+
+/// Pixels by their true borders: all that have a point of the region, and none but those that touch it.
+#[test]
+fn healpix_envelopes_are_tight_and_whole() {
+    let mut rng = ChaCha8Rng::seed_from_u64(32);
+    let (mut grazing, mut pixels) = (0, 0);
+    for (level, count) in [(0, 30), (1, 30), (3, 24), (8, 60), (15, 60), (22, 45), (27, 30)] {
+        let healpix = Healpix::new(level).unwrap();
+        let nside = f64::from(healpix.nside());
+        let sizes = if level < 4 { [0.02, 0.3, 1.5] } else { [0.3 / nside, 2.0 / nside, 6.0 / nside] };
+        let asked: Vec<_> = sizes.into_iter().flat_map(|size| regions(&mut rng, size, count / 3)).collect();
+        for region in asked {
+            let place = format!("{region} at level {level}");
+            let (envelope, interior) = (healpix.envelope(&region), healpix.interior(&region));
+            assert!(!envelope.is_empty() && interior.is_within(&envelope), "{place}");
+            let inside = points_in(&region, &mut rng);
+            // At level 27 a last bit of a coordinate is a ten-millionth of a pixel.
+            assert!(inside.iter().all(|p| envelope.contains(healpix.index(*p))), "{place}");
+            let around: RangeSet = if level < 4 {
+                healpix.universe()
+            } else {
+                envelope.values().flat_map(|i| healpix.neighbours(i).unwrap()).chain(envelope.values()).collect()
+            };
+            for i in around.values() {
+                let border = healpix.border(i, 24).unwrap();
+                let within = border.iter().filter(|p| region.contains(**p)).count();
+                pixels += 1;
+                // To within rounding a border point may be taken to be in a region that the pixel only nears.
+                let missing = !envelope.contains(i) && border.iter().any(|p| deep_in(&region, *p));
+                assert!(!missing, "{place}: pixel {i} is missing");
+                let leaves = interior.contains(i) && border.iter().any(|p| far_from(&region, *p));
+                assert!(!leaves, "{place}: pixel {i} is not inside");
+                if envelope.contains(i) && within == 0 && !inside.iter().any(|p| healpix.index(*p) == i) {
+                    grazing += 1;
+                }
+                if !interior.contains(i) && within == border.len() {
+                    grazing += 1;
+                }
+            }
+            for limit in [1, 8] {
+                let few = healpix.envelope_at_most(&region, limit);
+                assert!(few.len() <= limit && few.contains_set(&envelope), "{place}");
+                let inner = healpix.interior_at_most(&region, limit);
+                assert!(inner.len() <= limit && inner.is_within(&interior), "{place}");
+            }
+        }
+    }
+    // What the points along the borders have missed: a corner or an arc between two of them.
+    println!("{grazing} of {pixels} pixels graze");
+    assert!(grazing * 100 < pixels, "{grazing} of {pixels} pixels are in an envelope, and no point shows why");
+}
+
+fn deep_in(region: &Region, p: UnitVector) -> bool {
+    around(p).into_iter().all(|p| region.contains(p))
+}
+
+fn far_from(region: &Region, p: UnitVector) -> bool {
+    !around(p).into_iter().any(|p| region.contains(p))
+}
+
+/// The point and six of its neighbours, a few roundings away.
+fn around(p: UnitVector) -> [UnitVector; 7] {
+    let d = 2e-15;
+    let moves = [[0.0; 3], [d, 0.0, 0.0], [-d, 0.0, 0.0], [0.0, d, 0.0], [0.0, -d, 0.0], [0.0, 0.0, d], [0.0, 0.0, -d]];
+    moves.map(|[x, y, z]| UnitVector { x: p.x + x, y: p.y + y, z: p.z + z })
+}
+
+/// The crate puts points on borders elsewhere; away from them, and for all corners and centres, it agrees.
+#[test]
+fn healpix_agrees_with_the_crate() {
+    let mut rng = ChaCha8Rng::seed_from_u64(33);
+    for level in [0, 1, 5, 13, 29] {
+        let (healpix, layer) = (Healpix::new(level).unwrap(), cdshealpix::nested::get(level));
+        for _ in 0..600 {
+            let (lon, z) = (6.28 * rng.random::<f64>(), 2.0 * rng.random::<f64>() - 1.0);
+            let point = LonLat::new(lon, if rng.random::<bool>() { z.asin() } else { 1.5707 * z.signum() + 1e-4 * z });
+            let (hash, dx, dy) = layer.hash_with_dxdy(point.lon, point.lat.clamp(-1.570_796, 1.570_796));
+            let point = LonLat::new(point.lon, point.lat.clamp(-1.570_796, 1.570_796)).to_unit();
+            let near = 1e-14 * f64::from(healpix.nside());
+            let border = [dx, dy].into_iter().any(|d| d < near || d > 1.0 - near);
+            assert!(border || healpix.index(point) == hash, "{point:?} at level {level}");
+            let close = |ours: UnitVector, (lon, lat): (f64, f64)| ours.separation(LonLat::new(lon, lat).to_unit()) < 4e-15;
+            assert!(close(healpix.centre(hash).unwrap(), layer.center(hash)));
+            let corners = healpix.corners(hash).unwrap();
+            assert!(corners.into_iter().zip(layer.vertices(hash)).all(|(a, b)| close(a, b)), "{hash} at level {level}");
+            assert_eq!(healpix.index(healpix.centre(hash).unwrap()), hash);
+            assert_eq!(healpix.from_ring(healpix.to_ring(hash).unwrap()).unwrap(), hash);
+        }
+    }
+    let healpix = Healpix::new(3).unwrap();
+    for index in healpix.universe().values() {
+        let neighbours = healpix.neighbours(index).unwrap();
+        assert!((6..=8).contains(&neighbours.len()) && !neighbours.contains(&index));
+        // What touches the corners, and nothing else.
+        let touching: RangeSet = healpix
+            .corners(index)
+            .unwrap()
+            .into_iter()
+            .map(|c| healpix.envelope(&Circle::new(c, 1e-12).unwrap().into()))
+            .fold(RangeSet::new(), |all, one| &all | &one);
+        assert_eq!(&touching - &RangeSet::from(index..index + 1), neighbours.into_iter().collect(), "{index}");
+    }
+    assert!(healpix.neighbours(768).is_err() && healpix.to_ring(768).is_err() && healpix.from_ring(768).is_err());
 }

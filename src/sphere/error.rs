@@ -26,6 +26,14 @@ pub enum SphereError {
         /// Its latitude, degrees.
         lat: f64,
     },
+    /// A text that is no angle.
+    #[error("no angle `{text}`: {problem}")]
+    NoAngle {
+        /// The text.
+        text: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// Fewer than three different points.
     #[error("a polygon needs 3 different vertices, got {distinct} among {given} points")]
     TooFewPoints {

@@ -6,6 +6,7 @@
 //!
 //! Left out: pixels and projections (`wcs`), tracts and patches (`skymap`), and regions that are not convex.
 
+mod angle;
 mod circle;
 mod convex_polygon;
 mod cover;
@@ -31,6 +32,7 @@ mod unit_vector;
 pub(crate) use kernel::Cap;
 pub(crate) use lon_lat_box::wrap;
 
+pub use angle::Angle;
 pub use circle::Circle;
 pub use convex_polygon::ConvexPolygon;
 pub use error::SphereError;
