@@ -85,6 +85,12 @@ pub enum SphereError {
         /// What is wrong, and where.
         problem: String,
     },
+    /// Bytes of the reference implementation that hold a region of a kind that there is none of here.
+    #[error("the bytes hold {kind}; polygons, circles and boxes can be read, and ellipses that are circles")]
+    OtherKind {
+        /// Which kind.
+        kind: String,
+    },
     /// A subdivision level that a pixelization does not have.
     #[error("{scheme} has the levels 0 to {max}, not {level}")]
     BadLevel {

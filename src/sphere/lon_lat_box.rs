@@ -48,6 +48,20 @@ impl LonLatBox {
         Ok(Self { lon, lon_end, lat_min, lat_max })
     }
 
+    /// From its western and eastern borders, which are kept as they are: all between them going eastward, all around when `east` is
+    /// 2 pi or more beyond `west`. Radians.
+    ///
+    /// # Errors
+    /// [`SphereError::BadAngle`].
+    pub fn between(west: f64, east: f64, lat_min: f64, lat_max: f64) -> Result<Self, SphereError> {
+        if !east.is_finite() {
+            return Err(SphereError::BadAngle { what: "longitude", value: east, expected: "a finite number" });
+        }
+        let whole = east - west >= TAU;
+        let checked = Self::new(west, if whole { TAU } else { 0.0 }, lat_min, lat_max)?;
+        Ok(if whole { checked } else { Self { lon_end: wrap(east), ..checked } })
+    }
+
     /// As [`new`](Self::new), in degrees.
     ///
     /// # Errors
