@@ -90,7 +90,8 @@ fn border(region: &Region, steps: u32) -> (Vec<UnitVector>, f64) {
             for (i, a) in v.iter().enumerate() {
                 let b = v[(i + 1) % v.len()];
                 let mix = |a: f64, b: f64, t: f64| (1.0 - t) * a + t * b;
-                let point = |t: f64| UnitVector::normalized(mix(a.x, b.x, t), mix(a.y, b.y, t), mix(a.z, b.z, t)).unwrap();
+                let point =
+                    |t: f64| UnitVector::normalized(mix(a.x, b.x, t), mix(a.y, b.y, t), mix(a.z, b.z, t)).unwrap();
                 lines.push((0..=steps).map(|k| point(at(k))).collect());
             }
         }
@@ -222,7 +223,9 @@ fn any_region(rng: &mut ChaCha8Rng) -> Region {
                 _ => size,
             };
             let south = (lat - within(0.0, size)).max(-90.0);
-            LonLatBox::from_degrees(lon - 0.5 * width, width, south, (lat + within(0.0, size)).min(90.0)).unwrap().into()
+            LonLatBox::from_degrees(lon - 0.5 * width, width, south, (lat + within(0.0, size)).min(90.0))
+                .unwrap()
+                .into()
         }
         _ => {
             let centre = LonLat::from_degrees(lon, lat);
@@ -251,7 +254,8 @@ fn all_pairs_of_shapes_relate_as_their_points_say() {
         assert_eq!(Region::from_bytes(&a.to_bytes()).as_ref(), Ok(&a), "case {case}");
         if let Some(slow) = by_points(&a, &b, 50) {
             assert_eq!(relation, slow, "case {case}: {a} and {b}");
-            *met.entry((a.to_string()[..1].to_owned(), b.to_string()[..1].to_owned(), slow.to_string())).or_insert(0) += 1;
+            *met.entry((a.to_string()[..1].to_owned(), b.to_string()[..1].to_owned(), slow.to_string()))
+                .or_insert(0) += 1;
         }
         // A region and itself, and its opposite.
         assert_eq!(a.relate(&a).to_string(), "CW", "case {case}: {a}");

@@ -224,11 +224,7 @@ impl Maker {
             // A vertex on an edge, as nearly as doubles can.
             5 => {
                 let t = self.within(0.0, 1.0);
-                let on = UnitVector::normalized(
-                    a.x + t * (b.x - a.x),
-                    a.y + t * (b.y - a.y),
-                    a.z + t * (b.z - a.z),
-                )?;
+                let on = UnitVector::normalized(a.x + t * (b.x - a.x), a.y + t * (b.y - a.y), a.z + t * (b.z - a.z))?;
                 let to = self.points(on, size.min(1.0), 2);
                 vec![on, to[0], to[1]]
             }
@@ -330,7 +326,11 @@ fn tiny_coordinates_count() {
     while done < 1500 {
         let mut tiny = |t: f64| {
             let exponent = [-1074, -1000, -540, -300, -201, -199, -60][maker.choice(7)];
-            if t == 0.0 { maker.within(-4.0, 4.0).trunc() * 2_f64.powi(exponent / 2) * 2_f64.powi(exponent - exponent / 2) } else { t }
+            if t == 0.0 {
+                maker.within(-4.0, 4.0).trunc() * 2_f64.powi(exponent / 2) * 2_f64.powi(exponent - exponent / 2)
+            } else {
+                t
+            }
         };
         let corner = |x: f64, y: f64, z: f64, tiny: &mut dyn FnMut(f64) -> f64| vector(tiny(x), tiny(y), tiny(z));
         let near = 2_f64.powi(-40);
@@ -340,11 +340,8 @@ fn tiny_coordinates_count() {
             corner(1.0, near, near, &mut tiny),
             corner(1.0, 0.0, near, &mut tiny),
         ];
-        let q = [
-            corner(1.0, 0.0, 0.0, &mut tiny),
-            corner(1.0, 0.0, -near, &mut tiny),
-            corner(1.0, near, 0.0, &mut tiny),
-        ];
+        let q =
+            [corner(1.0, 0.0, 0.0, &mut tiny), corner(1.0, 0.0, -near, &mut tiny), corner(1.0, near, 0.0, &mut tiny)];
         let (Ok(p), Ok(q)) = (ConvexPolygon::new(&p), ConvexPolygon::new(&q)) else { continue };
         let unit = unit(&[p.vertices(), q.vertices()]);
         let expected = Slow::new(p.vertices(), unit).relate(&Slow::new(q.vertices(), unit));

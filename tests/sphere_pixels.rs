@@ -201,11 +201,14 @@ fn regions(rng: &mut ChaCha8Rng, size: f64, count: usize) -> Vec<Region> {
             1 => {
                 let width = (2.0 * radius / centre.lat.cos()).min(6.2);
                 let (low, high) = (centre.lat - radius * within(0.0, 1.0), centre.lat + radius * within(0.0, 1.0));
-                LonLatBox::new(centre.lon - 0.5 * width, width, low.max(-1.570_796), high.min(1.570_796)).unwrap().into()
+                LonLatBox::new(centre.lon - 0.5 * width, width, low.max(-1.570_796), high.min(1.570_796))
+                    .unwrap()
+                    .into()
             }
             _ => {
                 let (lat, lon) = (centre.lat.sin_cos(), centre.lon.sin_cos());
-                let (c, east, north) = (centre.to_unit(), [-lon.0, lon.1, 0.0], [-lat.0 * lon.1, -lat.0 * lon.0, lat.1]);
+                let (c, east, north) =
+                    (centre.to_unit(), [-lon.0, lon.1, 0.0], [-lat.0 * lon.1, -lat.0 * lon.0, lat.1]);
                 let t = radius.min(1.2).tan();
                 let points: Vec<_> = (0..3 + within(0.0, 3.0) as usize)
                     .filter_map(|_| {
@@ -229,7 +232,12 @@ fn points_in(region: &Region, rng: &mut ChaCha8Rng) -> Vec<UnitVector> {
     let corners: Vec<UnitVector> = match region {
         Region::Polygon(p) => p.vertices().to_vec(),
         Region::Box(b) => {
-            let corners = [(b.lon(), b.lat_min()), (b.lon_end(), b.lat_min()), (b.lon_end(), b.lat_max()), (b.lon(), b.lat_max())];
+            let corners = [
+                (b.lon(), b.lat_min()),
+                (b.lon_end(), b.lat_min()),
+                (b.lon_end(), b.lat_max()),
+                (b.lon(), b.lat_max()),
+            ];
             corners.map(|(lon, lat)| LonLat::new(lon, lat).to_unit()).to_vec()
         }
         Region::Circle(_) => vec![c],
@@ -344,7 +352,8 @@ fn healpix_agrees_with_the_crate() {
             let near = 1e-14 * f64::from(healpix.nside());
             let border = [dx, dy].into_iter().any(|d| d < near || d > 1.0 - near);
             assert!(border || healpix.index(point) == hash, "{point:?} at level {level}");
-            let close = |ours: UnitVector, (lon, lat): (f64, f64)| ours.separation(LonLat::new(lon, lat).to_unit()) < 4e-15;
+            let close =
+                |ours: UnitVector, (lon, lat): (f64, f64)| ours.separation(LonLat::new(lon, lat).to_unit()) < 4e-15;
             assert!(close(healpix.centre(hash).unwrap(), layer.center(hash)));
             let corners = healpix.corners(hash).unwrap();
             assert!(corners.into_iter().zip(layer.vertices(hash)).all(|(a, b)| close(a, b)), "{hash} at level {level}");

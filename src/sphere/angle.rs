@@ -205,7 +205,11 @@ fn sexagesimal(text: &str, unit: char) -> Result<f64, SphereError> {
             return Err(bad("minutes and seconds are below 60"));
         }
         let behind = left[end..].trim_start();
-        left = behind.strip_prefix(marks[i]).or_else(|| behind.strip_prefix(':').filter(|_| i < 2)).unwrap_or(behind).trim_start();
+        left = behind
+            .strip_prefix(marks[i])
+            .or_else(|| behind.strip_prefix(':').filter(|_| i < 2))
+            .unwrap_or(behind)
+            .trim_start();
     }
     if !left.is_empty() {
         return Err(bad("something is left behind the seconds"));
@@ -362,7 +366,19 @@ mod tests {
 
     #[test]
     fn units_meet() {
-        for text in ["90deg", "90 degrees", "90d", "90°", "5400arcmin", "5400'", "324000 arcsec", "324000\"", "6h", "6h00m00s", "90d0m"] {
+        for text in [
+            "90deg",
+            "90 degrees",
+            "90d",
+            "90°",
+            "5400arcmin",
+            "5400'",
+            "324000 arcsec",
+            "324000\"",
+            "6h",
+            "6h00m00s",
+            "90d0m",
+        ] {
             assert_eq!(text.parse::<Angle>().unwrap(), Angle::QUARTER, "{text}");
         }
         assert_eq!("0.25rad".parse::<Angle>().unwrap().radians(), 0.25);
@@ -388,11 +404,26 @@ mod tests {
 
     #[test]
     fn what_is_no_angle_is_told() {
-        for text in ["", "12", "deg", "1:2:3", "12 parsec", "NaN deg", "inf rad", "1h60m", "1h2m3s4", "1.5h2m", "--5d0m", "1d2h"] {
+        for text in [
+            "",
+            "12",
+            "deg",
+            "1:2:3",
+            "12 parsec",
+            "NaN deg",
+            "inf rad",
+            "1h60m",
+            "1h2m3s4",
+            "1.5h2m",
+            "--5d0m",
+            "1d2h",
+        ] {
             let error = text.parse::<Angle>().unwrap_err();
             assert!(error.to_string().starts_with(&format!("no angle `{text}`")), "{error}");
         }
-        assert!(Angle::from_hms("1:2:3:4").is_err() && Angle::from_hms("").is_err() && Angle::from_dms("1h2m").is_err());
+        assert!(
+            Angle::from_hms("1:2:3:4").is_err() && Angle::from_hms("").is_err() && Angle::from_dms("1h2m").is_err()
+        );
     }
 
     proptest! {

@@ -38,7 +38,13 @@ pub(super) struct Spot {
     pub(super) point: UnitVector,
     /// Longitude runs on along an edge, and keeps its value at a pole.
     lon: f64,
-    lat: f64,
+    cos_lat: f64,
+}
+
+impl Spot {
+    fn lat(&self) -> f64 {
+        libm::atan2(self.point.z, self.cos_lat)
+    }
 }
 
 /// A side of a diamond, from corner to corner; `x` relative to the middle of the base diamond and `y` are in units of
@@ -128,7 +134,7 @@ impl Edge {
         };
         let (sin, cos) = libm::sincos(lon);
         let point = UnitVector { x: cos_lat * cos, y: cos_lat * sin, z };
-        Spot { point, lon, lat: libm::atan2(z, cos_lat) }
+        Spot { point, lon, cos_lat }
     }
 
     /// How far the piece from `t` to `end` is at most from the straight line (through the sphere) between its ends; and how far from
@@ -169,7 +175,7 @@ impl Probe<'_> {
         match self {
             Self::Polygon(normals) => normals.iter().all(|n| n.dot(spot.point) >= 0.0),
             Self::Circle(centre, chord) => distance(*centre, spot.point) <= *chord,
-            Self::Box(box_) => box_.contains(LonLat::new(spot.lon, spot.lat)),
+            Self::Box(box_) => box_.contains(LonLat::new(spot.lon, spot.lat())),
         }
     }
 
@@ -193,7 +199,7 @@ impl Probe<'_> {
             }
             Self::Box(box_) => {
                 // Longitude and latitude are monotonic along an edge.
-                let (south, north) = sorted(a.lat, b.lat);
+                let (south, north) = sorted(a.lat(), b.lat());
                 let (west, east) = sorted(a.lon, b.lon);
                 let from = wrap(west - box_.lon());
                 let to = from + (east - west);
@@ -203,8 +209,7 @@ impl Probe<'_> {
                 let beside = !whole && !polar && from > width + SLACK && to < TAU - SLACK;
                 let out = beside || south > box_.lat_max() + SLACK || north < box_.lat_min() - SLACK;
                 let between = whole || (to <= width - SLACK && from >= SLACK);
-                let inside =
-                    between && high_enough(south, box_.lat_min()) && high_enough(-north, -box_.lat_max());
+                let inside = between && high_enough(south, box_.lat_min()) && high_enough(-north, -box_.lat_max());
                 (out, inside)
             }
         };
@@ -347,12 +352,17 @@ impl Cells for Diamonds<'_> {
 
     fn judge(&self, cell: &Cell, splits: bool) -> Verdict {
         let (axis, radius) = self.around;
-        if cell.level > 0 && axis.separation(cell.centre()) > radius + RADIUS / cell.nside() {
+        // A chord is shorter than its arc.
+        if distance(axis, cell.centre()) > radius + RADIUS / cell.nside() {
             return Verdict::Outside;
         }
         let edges = cell.edges();
         let corners = edges.map(|edge| edge.at(0.0));
-        let ends: [_; 4] = std::array::from_fn(|i| ((0.0, corners[i]), (1.0, edges[i].at(1.0))));
+        let ends: [_; 4] = std::array::from_fn(|i| {
+            // A pole has the longitude of the edge that leads there.
+            let next = corners[(i + 1) % 4];
+            ((0.0, corners[i]), (1.0, if next.cos_lat > 0.0 { next } else { edges[i].at(1.0) }))
+        });
         let mut found = Found { touches: false, leaves: false };
         let mut open = [false; 4];
         for i in 0..4 {

@@ -1,5 +1,7 @@
 //! [`Htm`]: the Hierarchical Triangular Mesh.
 
+use std::sync::LazyLock;
+
 use super::cover::{Cells, Side, Verdict, cover};
 use super::kernel::Cap;
 use super::relate::Shape;
@@ -81,6 +83,44 @@ fn beyond(v: UnitVector, a: UnitVector, b: UnitVector) -> bool {
     if det.abs() > 1e-14 { det > 0.0 } else { orientation(v, unit(a), unit(b)) >= 0 }
 }
 
+/// What the first levels of a search look up instead of computing it: the middles of a trixel's edges (opposite to each corner),
+/// and the normals of the cuts that part its corners from the triangle in the middle.
+struct Cuts {
+    mid: Corners,
+    normals: [UnitVector; 3],
+}
+
+/// Levels that are looked up: 2728 trixels, small enough for the processor's cache.
+const LOOKED_UP: u8 = 5;
+
+/// The cuts of the trixels 8, 9, ..., all levels below [`LOOKED_UP`].
+fn cuts() -> &'static [Cuts] {
+    static CUTS: LazyLock<Vec<Cuts>> = LazyLock::new(|| {
+        let mut all = Vec::new();
+        let mut level = ROOTS.to_vec();
+        for _ in 0..LOOKED_UP {
+            all.extend(level.iter().map(|t| {
+                let [_, _, _, mid] = split(t);
+                let normal = |a: UnitVector, b: UnitVector| {
+                    let (x, y, z) = a.cross(b);
+                    axis(x, y, z)
+                };
+                let [bc, ca, ab] = mid;
+                Cuts { mid, normals: [normal(ab, ca), normal(bc, ab), normal(ca, bc)] }
+            }));
+            level = level.iter().flat_map(split).collect();
+        }
+        all
+    });
+    &CUTS
+}
+
+/// Where the trixels of a level begin in [`cuts`].
+const fn first_of(level: u8) -> usize {
+    // 8 (4^level - 1) / 3
+    (8 * ((1 << (2 * level)) - 1)) / 3
+}
+
 impl Htm {
     /// The deepest level.
     pub const MAX_LEVEL: u8 = 24;
@@ -146,7 +186,11 @@ impl Htm {
 }
 
 fn bad_index(index: u64) -> SphereError {
-    SphereError::BadIndex { scheme: "htm", index, expected: "8 * 4^level to 16 * 4^level - 1, levels 0 to 24".to_owned() }
+    SphereError::BadIndex {
+        scheme: "htm",
+        index,
+        expected: "8 * 4^level to 16 * 4^level - 1, levels 0 to 24".to_owned(),
+    }
 }
 
 impl Pixelization for Htm {
@@ -174,7 +218,29 @@ impl Pixelization for Htm {
         };
         let [mut a, mut b, mut c] = ROOTS[root];
         let mut index = root as u64 + 8;
-        for _ in 0..self.level {
+        let known = cuts();
+        for level in 0..self.level.min(LOOKED_UP) {
+            let cut = &known[first_of(level) + (index - (8 << (2 * level))) as usize];
+            let [bc, ca, ab] = cut.mid;
+            let inside = |k: usize, from: UnitVector, to: UnitVector| {
+                let det = cut.normals[k].dot(v);
+                if det.abs() > 1e-14 { det > 0.0 } else { orientation(v, from, to) >= 0 }
+            };
+            index <<= 2;
+            if inside(0, ab, ca) {
+                (b, c) = (ab, ca);
+            } else if inside(1, bc, ab) {
+                (a, b, c) = (b, bc, ab);
+                index += 1;
+            } else if inside(2, ca, bc) {
+                (a, b, c) = (c, ca, bc);
+                index += 2;
+            } else {
+                (a, b, c) = (bc, ca, ab);
+                index += 3;
+            }
+        }
+        for _ in LOOKED_UP..self.level {
             index <<= 2;
             let (ab, ca) = (sum(a, b), sum(c, a));
             if beyond(v, ab, ca) {

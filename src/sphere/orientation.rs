@@ -164,11 +164,7 @@ impl Wide {
     }
 
     fn sign(&self) -> i32 {
-        if self.0[Self::LIMBS - 1] >> 63 == 1 {
-            -1
-        } else {
-            i32::from(self.0.iter().any(|limb| *limb != 0))
-        }
+        if self.0[Self::LIMBS - 1] >> 63 == 1 { -1 } else { i32::from(self.0.iter().any(|limb| *limb != 0)) }
     }
 }
 

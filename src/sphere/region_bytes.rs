@@ -31,7 +31,11 @@ fn operand(bytes: &[u8]) -> Result<&[u8], SphereError> {
         while let Some((length, behind)) = rest.split_first_chunk() {
             let length = usize::try_from(u64::from_le_bytes(*length)).unwrap_or(usize::MAX);
             let Some((one, behind)) = behind.split_at_checked(length) else {
-                let problem = format!("{kind} whose operand {} has {length} bytes, and {} are left", operands.len(), behind.len());
+                let problem = format!(
+                    "{kind} whose operand {} has {length} bytes, and {} are left",
+                    operands.len(),
+                    behind.len()
+                );
                 return Err(SphereError::BadEncoding { problem });
             };
             operands.push(one);
@@ -56,7 +60,9 @@ fn ellipse(numbers: &[f64]) -> Result<Region, SphereError> {
     };
     if a != b {
         let axes = [a, b].map(|v| (v + FRAC_PI_2).to_degrees());
-        return Err(SphereError::OtherKind { kind: format!("an ellipse of the half axes {} and {} deg", axes[0], axes[1]) });
+        return Err(SphereError::OtherKind {
+            kind: format!("an ellipse of the half axes {} and {} deg", axes[0], axes[1]),
+        });
     }
     Circle::new(UnitVector { x, y, z }, a + FRAC_PI_2).map(Region::Circle)
 }
@@ -80,9 +86,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Region, SphereError> {
         (b'b', [west, _, south, north]) if west.is_nan() || south > north => Err(bad("an empty box".to_owned())),
         (b'e', _) if numbers.len() == 14 => ellipse(&numbers),
         (b'c', [x, y, z, _, radius]) => Circle::new(UnitVector { x: *x, y: *y, z: *z }, *radius).map(Region::Circle),
-        (b'b', [west, east, south, north]) => {
-            LonLatBox::between(*west, *east, *south, *north).map(Region::Box)
-        }
+        (b'b', [west, east, south, north]) => LonLatBox::between(*west, *east, *south, *north).map(Region::Box),
         (b'p' | b'c' | b'b' | b'e', _) => Err(bad(format!("`{}` with {} doubles", char::from(*letter), numbers.len()))),
         _ => Err(bad(format!("first byte {letter:#04x} is not one of `p`, `c`, `b`, `e`, `u`, `i`"))),
     }
@@ -105,11 +109,17 @@ mod tests {
             "ed3f3b46fac0f2e2c43ff50b8a74a8e3d53f2e98311f0193f8bfa3e2ba397edaf8bf0e9d944203f59e3f4318c27ee1a23c40499a74761da54c40"
         );
         let told = message(&bytes(ellipse));
-        assert!(told.starts_with("the bytes hold an ellipse of the half axes 2") && told.contains(" and 1.0"), "{told}");
+        assert!(
+            told.starts_with("the bytes hold an ellipse of the half axes 2") && told.contains(" and 1.0"),
+            "{told}"
+        );
         let mut round = bytes(ellipse);
         round.copy_within(1 + 72..1 + 80, 1 + 80);
         let circle = decode(&round).unwrap();
-        assert!(circle.to_string().starts_with("CIRCLE 10") && (circle.bounding_circle().radius().to_degrees() - 2.0).abs() < 1e-12);
+        assert!(
+            circle.to_string().starts_with("CIRCLE 10")
+                && (circle.bounding_circle().radius().to_degrees() - 2.0).abs() < 1e-12
+        );
         let empty = "6300000000000000000000000000000000000000000000f03f000000000000f0bf000000000000f0bf";
         assert_eq!(message(&bytes(empty)), "not a region: an empty circle");
         let empty = "62000000000000f87f000000000000f87f000000000000f03f0000000000000000";
