@@ -39,7 +39,7 @@ pub use skymap::{
 };
 pub use snapshot::{RegistryView, Selection, Snapshot, SnapshotBuilder, SnapshotError};
 pub use sphere::{
-    Angle, Circle, ConvexPolygon, Healpix, Htm, LonLat, LonLatBox, Pixelization, PolygonBuffer, PolygonColumns,
+    Angle, Circle, ConvexPolygon, Healpix, Htm, LonLat, LonLatBox, Mq3c, Pixelization, PolygonBuffer, PolygonColumns,
     RangeSet, Region, Relation, SphereError, UnitVector, orientation,
 };
 pub use wcs::{

