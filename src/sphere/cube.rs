@@ -97,7 +97,8 @@ impl Kind {
         let (half, last) = (f64::from(1_u32 << level) * 0.5, f64::from((1_u32 << level) - 1));
         let grid = |axis: Axis| {
             let t = axes[axis.0] / axes[w.0].abs() * axis.1;
-            let t = if self == Modified { t * (1.333_333_333_333_333_3 - 0.333_333_333_333_333_3 * t.abs()) } else { t };
+            let t =
+                if self == Modified { t * (1.333_333_333_333_333_3 - 0.333_333_333_333_333_3 * t.abs()) } else { t };
             (t * half + half).min(last).max(0.0) as u32
         };
         let (s, t) = (grid(u), grid(v));

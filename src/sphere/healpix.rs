@@ -9,7 +9,7 @@ use super::relate::Shape;
 use super::{ConvexPolygon, Pixelization, RangeSet, Region, SphereError, UnitVector};
 
 /// The sphere cut into 12 diamonds, and each of them into four of equal area, level by level, numbered in the NESTED
-/// scheme (K. Górski et al., "HEALPix", ApJ 622, 759, 2005).
+/// scheme (K. Górski et al., "`HEALPix`", Astrophysical Journal 622, 759, 2005).
 ///
 /// At level (order, depth) `l` `nside` is `2^l` and the pixels are 0 to `12 * 4^l - 1`. The borders of pixels are no great circles;
 /// envelopes and interiors follow the true ones. Neighbours and the RING scheme are those of the crate `cdshealpix` by the

@@ -1,6 +1,6 @@
-//! The diamonds of HEALPix with their true, curved borders, and how they lie to a region.
+//! The diamonds of `HEALPix` with their true, curved borders, and how they lie to a region.
 //!
-//! In the HEALPix plane (x along longitude in units of 45 degrees, y northward; equator at 0, poles at 2 and -2) pixels are
+//! In the plane of `HEALPix` (x along longitude in units of 45 degrees, y northward; equator at 0, poles at 2 and -2) pixels are
 //! squares on a corner. Up to |y| = 1 the plane is a cylindrical equal-area map; beyond, each of four facets narrows towards the
 //! pole. Corners are multiples of 1 / nside there: integers, and no edge crosses |y| = 1.
 

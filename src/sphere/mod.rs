@@ -1,10 +1,13 @@
 //! Do these two shapes on the sky touch?
 //!
-//! Positions ([`LonLat`], [`UnitVector`]) and closed regions on the unit sphere: [`ConvexPolygon`], [`Circle`],
-//! [`LonLatBox`], and [`Region`] for any of them. The relation of two convex polygons is exact, and [`PolygonColumns`] answers it for millions of pairs
-//! without allocating. Regions are stored in the bytes that Rubin registries hold.
+//! Positions ([`LonLat`], [`UnitVector`]), angles with their unit ([`Angle`]), and closed regions on the unit sphere: [`ConvexPolygon`],
+//! [`Circle`], [`LonLatBox`], and [`Region`] for any of them. The relation of two convex polygons is exact, and
+//! [`PolygonColumns`] answers it for millions of pairs without allocating. Regions are stored in the bytes that Rubin registries hold.
 //!
-//! Left out: pixels and projections (`wcs`), tracts and patches (`skymap`), and regions that are not convex.
+//! [`Pixelization`]s ([`Htm`], [`Healpix`], [`Mq3c`], [`Q3c`]) number the sky; which pixels a region touches, and which lie inside it, is a
+//! [`RangeSet`].
+//!
+//! Left out: pixels and projections of images (`wcs`), tracts and patches (`skymap`), and regions that are not convex.
 
 mod angle;
 mod circle;

@@ -125,7 +125,8 @@ pub fn pixelization(name: &str) -> Result<Box<dyn Pixelization>, SphereError> {
         let near = near.filter(|near| strsim::damerau_levenshtein(near, &scheme) <= 2);
         return unknown(match near {
             Some(near) => format!("did you mean `{near}{}`?", &name[at..]),
-            None => "there are `htm0` to `htm24`, `healpix0` to `healpix29`, `mq3c0` to `mq3c29`, `q3c0` to `q3c30`".to_owned(),
+            None => "there are `htm0` to `htm24`, `healpix0` to `healpix29`, `mq3c0` to `mq3c29`, `q3c0` to `q3c30`"
+                .to_owned(),
         });
     }
     let Ok(level) = name[at..].parse::<u8>() else {
