@@ -292,6 +292,30 @@ fn the_references_bytes_are_read() {
 }
 
 proptest::proptest! {
+    /// Any bytes and any text: a region that reads back, or an error.
+    #[test]
+    fn no_bytes_and_no_text_panic(
+        letter in proptest::sample::select(b"pcbeuix".to_vec()),
+        numbers in proptest::collection::vec(
+            proptest::prop_oneof![-7.0..7.0_f64, proptest::num::f64::ANY, proptest::sample::select(vec![0.0, 1.0, -1.0])],
+            0..16,
+        ),
+        cut in 0_usize..130,
+        text in "(CIRCLE|RANGE|POLYGON|circle)( -?[0-9]{1,3}(\\.[0-9])?| NaN| -?Inf){0,9}",
+    ) {
+        let mut bytes = vec![letter];
+        bytes.extend(numbers.iter().flat_map(|v| v.to_le_bytes()));
+        bytes.truncate(cut);
+        if let Ok(region) = Region::from_bytes(&bytes) {
+            let again = Region::from_bytes(&region.to_bytes());
+            proptest::prop_assert_eq!(again.as_ref(), Ok(&region));
+            region.relate(&region);
+        }
+        if let Ok(region) = text.parse::<Region>() {
+            proptest::prop_assert!(region.area() >= 0.0 && region.to_string().parse::<Region>().is_ok(), "{}", text);
+        }
+    }
+
     /// Any points: either an error, or a hull that holds them all, whatever their order, and that reads back.
     #[test]
     fn hulls_hold_their_points(

@@ -2,7 +2,7 @@
 
 use std::f64::consts::PI;
 
-use super::{Angle, Relation, SphereError, UnitVector, hull};
+use super::{Angle, Relation, SphereError, UnitVector, hull, relate};
 
 /// A closed spherical cap: all positions at most `radius` away from `centre`.
 ///
@@ -68,10 +68,10 @@ impl Circle {
         self.centre.separation(point) <= self.radius
     }
 
-    /// How this circle lies to another one; to within rounding.
+    /// How this circle lies to another one; what touches to within 4e-15 radians intersects.
     pub fn relate(self, other: Self) -> Relation {
         let distance = self.centre.separation(other.centre);
-        if distance > self.radius + other.radius {
+        if distance > self.radius + other.radius + relate::SLACK {
             return Relation::DISJOINT;
         }
         let mut relation = Relation::INTERSECTS;

@@ -19,7 +19,7 @@ use super::{ConvexPolygon, Pixelization, RangeSet, Region, SphereError, UnitVect
 ///
 /// let htm = Htm::new(2)?;
 /// let index = htm.index(LonLat::from_degrees(10.0, 20.0).to_unit());
-/// assert_eq!(Htm::trixel_name(index)?, "N320");
+/// assert_eq!(Htm::trixel_name(index)?, "N323");
 /// assert!(htm.pixel(index)?.contains(LonLat::from_degrees(10.0, 20.0).to_unit()));
 /// # Ok::<(), bunter::SphereError>(())
 /// ```
@@ -154,7 +154,7 @@ impl Htm {
         Ok(ConvexPolygon::from_parts(Box::new(corners), cap))
     }
 
-    /// The name of a triangle of any level: `S` or `N` and the number of each child on the way, `N320`.
+    /// The name of a triangle of any level: `S` or `N` and the number of each child on the way, `N323`.
     ///
     /// # Errors
     /// [`SphereError::BadIndex`].

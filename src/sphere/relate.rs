@@ -9,7 +9,7 @@ use super::kernel::{self, Cap};
 use super::{Circle, LonLat, LonLatBox, Region, Relation, UnitVector, wrap};
 
 /// Room for rounding, radians.
-const SLACK: f64 = 4e-15;
+pub(super) const SLACK: f64 = 4e-15;
 
 /// A region as the relations see it.
 #[derive(Clone, Copy)]
