@@ -292,6 +292,8 @@ fn the_references_bytes_are_read() {
 }
 
 proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { rng_seed: proptest::test_runner::RngSeed::Fixed(4), failure_persistence: None, ..proptest::prelude::ProptestConfig::default() })]
+
     /// Any bytes and any text: a region that reads back, or an error.
     #[test]
     fn no_bytes_and_no_text_panic(

@@ -427,6 +427,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { rng_seed: proptest::test_runner::RngSeed::Fixed(2), failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn texts_read_back(degrees in -720.0..720.0_f64) {
             let angle = Angle::from_degrees(degrees);
