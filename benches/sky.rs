@@ -1,6 +1,6 @@
-//! How fast are polygons related, patches found that a detector touches, and tracts found that hold a point?
+//! How fast are patches found that a detector touches, and tracts that hold a point?
 //!
-//! `cargo bench --bench sky`. Counters are items: pairs, polygons, points.
+//! `cargo bench --bench sky`. Counters are items: polygons, points.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a bench that cannot be set up stops")]
 
@@ -38,25 +38,6 @@ fn detector(at: LonLat, turn: f64) -> ConvexPolygon {
         bunter::UnitVector::normalized(sum(v.x, 0), sum(v.y, 1), sum(v.z, 2)).unwrap_or(v)
     });
     ConvexPolygon::from_vertices(&corners).unwrap_or_else(|e| panic!("{e}"))
-}
-
-/// Pairs of quadrilaterals whose centres are `separation` degrees apart: over each other, side by side, far apart.
-#[divan::bench(args = [0.05, 0.16, 0.3])]
-fn relate_quads(bencher: Bencher, separation: f64) {
-    const PAIRS: usize = 10_000;
-    let mut numbers = Numbers(1);
-    let (mut first, mut second) = (PolygonBuffer::default(), PolygonBuffer::default());
-    for _ in 0..PAIRS {
-        let p = numbers.position();
-        let q = LonLat::new(p.lon, (p.lat + separation.to_radians()).min(1.57));
-        first.push(&detector(p, 6.0 * numbers.next()));
-        second.push(&detector(q, 6.0 * numbers.next()));
-    }
-    let (first, second) = (first.columns().expect("good"), second.columns().expect("good"));
-    bencher.counter(ItemsCount::new(PAIRS)).bench(|| {
-        let (first, second) = (black_box(&first), black_box(&second));
-        (0..PAIRS).filter(|i| first.relate(*i, second, *i).intersects()).count()
-    });
 }
 
 #[divan::bench(args = ["hsc_rings_v1", "lsst_cells_v1"])]

@@ -2,14 +2,14 @@
 
 use std::f64::consts::PI;
 
-use super::{Relation, SphereError, UnitVector, hull};
+use super::{Angle, Relation, SphereError, UnitVector, hull, relate};
 
 /// A closed spherical cap: all positions at most `radius` away from `centre`.
 ///
 /// ```
-/// use bunter::{Circle, LonLat};
+/// use bunter::{Angle, Circle, LonLat};
 ///
-/// let cone = Circle::new(LonLat::from_degrees(150.1, 2.2).to_unit(), 0.5_f64.to_radians())?;
+/// let cone = Circle::around(LonLat::from_degrees(150.1, 2.2).to_unit(), Angle::from_arcmin(30.0))?;
 /// assert!(cone.contains(LonLat::from_degrees(150.4, 2.5).to_unit()));
 /// assert!(!cone.contains(LonLat::from_degrees(150.5, 2.6).to_unit()));
 /// # Ok::<(), bunter::SphereError>(())
@@ -32,6 +32,14 @@ impl Circle {
         } else {
             Err(SphereError::BadAngle { what: "radius", value: radius, expected: "0 to pi" })
         }
+    }
+
+    /// As [`new`](Self::new).
+    ///
+    /// # Errors
+    /// [`SphereError::NotUnit`], [`SphereError::BadAngle`].
+    pub fn around(centre: UnitVector, radius: Angle) -> Result<Self, SphereError> {
+        Self::new(centre, radius.radians())
     }
 
     /// A little wider than `radius`, so that rounding leaves nothing out.
@@ -60,10 +68,10 @@ impl Circle {
         self.centre.separation(point) <= self.radius
     }
 
-    /// How this circle lies to another one; to within rounding.
+    /// How this circle lies to another one; what touches to within 4e-15 radians intersects.
     pub fn relate(self, other: Self) -> Relation {
         let distance = self.centre.separation(other.centre);
-        if distance > self.radius + other.radius {
+        if distance > self.radius + other.radius + relate::SLACK {
             return Relation::DISJOINT;
         }
         let mut relation = Relation::INTERSECTS;

@@ -1,36 +1,54 @@
 //! Do these two shapes on the sky touch?
 //!
-//! Positions ([`LonLat`], [`UnitVector`]) and closed regions on the unit sphere: [`ConvexPolygon`], [`Circle`],
-//! [`LonLatBox`], and [`Region`] for any of them. The relation of two convex polygons is exact, and [`PolygonColumns`] answers it for millions of pairs
-//! without allocating. Regions are stored in the bytes that Rubin registries hold.
+//! Positions ([`LonLat`], [`UnitVector`]), angles with their unit ([`Angle`]), and closed regions on the unit sphere: [`ConvexPolygon`],
+//! [`Circle`], [`LonLatBox`], and [`Region`] for any of them. The relation of two convex polygons is exact, and
+//! [`PolygonColumns`] answers it for millions of pairs without allocating. Regions are stored in the bytes that Rubin registries hold.
 //!
-//! Left out: pixels and projections (`wcs`), tracts and patches (`skymap`), and regions that are not convex.
+//! [`Pixelization`]s ([`Htm`], [`Healpix`], [`Mq3c`], [`Q3c`]) number the sky; which pixels a region touches, and which lie inside it, is a
+//! [`RangeSet`].
+//!
+//! Left out: pixels and projections of images (`wcs`), tracts and patches (`skymap`), and regions that are not convex.
 
+mod angle;
 mod circle;
 mod convex_polygon;
+mod cover;
+mod cube;
 mod error;
+mod healpix;
+mod healpix_cell;
+mod htm;
 mod hull;
 mod kernel;
 mod lon_lat;
 mod lon_lat_box;
 mod orientation;
+mod pixelization;
 mod polygon_columns;
+mod range_set;
 mod region;
 mod region_bytes;
 mod region_text;
+mod relate;
 mod relation;
 mod unit_vector;
 
 pub(crate) use kernel::Cap;
 pub(crate) use lon_lat_box::wrap;
 
+pub use angle::Angle;
 pub use circle::Circle;
 pub use convex_polygon::ConvexPolygon;
+pub use cube::{Mq3c, Q3c};
 pub use error::SphereError;
+pub use healpix::Healpix;
+pub use htm::Htm;
 pub use lon_lat::LonLat;
 pub use lon_lat_box::LonLatBox;
 pub use orientation::orientation;
+pub use pixelization::{Pixelization, pixelization};
 pub use polygon_columns::{PolygonBuffer, PolygonColumns};
+pub use range_set::RangeSet;
 pub use region::Region;
 pub use relation::Relation;
 pub use unit_vector::UnitVector;

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use super::{Circle, ConvexPolygon, LonLat, LonLatBox, Region, SphereError};
 
 /// `CIRCLE lon lat radius`, `RANGE lon_min lon_max lat_min lat_max`, `POLYGON lon lat lon lat lon lat ...`; to within
-/// rounding of degrees.
+/// rounding of degrees. Of a range `-Inf` and `+Inf` are read for no border.
 impl fmt::Display for Region {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -50,10 +50,13 @@ impl FromStr for Region {
         let (pairs, odd) = numbers.as_chunks::<2>();
         match (shape.to_ascii_uppercase().as_str(), &numbers[..]) {
             ("CIRCLE", [lon, lat, radius]) => Circle::new(position(*lon, *lat)?, radius.to_radians()).map(Self::Circle),
-            ("RANGE", [west, east, south, north]) if west.is_finite() && east.is_finite() => {
-                let around = east - west;
-                let width = if around >= 360.0 { 360.0 } else { around.rem_euclid(360.0) };
-                LonLatBox::from_degrees(*west, width, *south, *north).map(Self::Box)
+            // Infinities stand for no border.
+            ("RANGE", [west, east, south, north]) if !west.is_nan() && !east.is_nan() => {
+                let west = if *west == f64::NEG_INFINITY { 0.0 } else { *west };
+                let east = if *east == f64::INFINITY { west + 360.0 } else { *east };
+                let open = |lat: f64| if lat.is_infinite() { lat.clamp(-90.0, 90.0) } else { lat };
+                let [west, east, south, north] = [west, east, open(*south), open(*north)].map(f64::to_radians);
+                LonLatBox::between(west, east, south, north).map(Self::Box)
             }
             ("POLYGON", _) if odd.is_empty() => {
                 let points = pairs.iter().map(|[lon, lat]| position(*lon, *lat)).collect::<Result<Vec<_>, _>>()?;
@@ -76,6 +79,9 @@ mod tests {
             let again: Region = region.to_string().parse().unwrap();
             assert!((again.area() / region.area() - 1.0).abs() < 1e-9, "{region}");
         }
+        let all: Region = "RANGE -Inf +Inf -Inf +Inf".parse().unwrap();
+        assert_eq!(all, "RANGE 0 360 -90 90".parse().unwrap());
+        assert_eq!("RANGE 350 10 80 +Inf".parse::<Region>().unwrap(), "RANGE 350 10 80 90".parse().unwrap());
         for text in [
             "",
             "CIRCLE",
@@ -87,7 +93,10 @@ mod tests {
             "ELLIPSE 1 2 3",
             "RANGE 0 1 2",
             "RANGE 0 1 5 2",
-            "RANGE 0 inf 0 1",
+            "RANGE inf 0 0 1",
+            "RANGE 0 -inf 0 1",
+            "RANGE 0 nan 0 1",
+            "RANGE 0 1 inf 1",
             "POLYGON 0 0 1 0 2",
             "POLYGON 0 0 1 0",
         ] {
