@@ -34,13 +34,14 @@ pub use registry::{
     RegistryReader,
 };
 pub use skymap::{
-    CellInfo, InnerRegion, Layout, OverlapColumns, PatchInfo, Projection, SkyMap, SkyMapConfig, SkyMapError,
-    TractBuilder, TractInfo,
+    CellInfo, FoundPatches, InnerRegion, Layout, OverlapColumns, PatchInfo, Projection, SkyMap, SkyMapConfig,
+    SkyMapError, TractBuilder, TractInfo,
 };
 pub use snapshot::{RegistryView, Selection, Snapshot, SnapshotBuilder, SnapshotError};
 pub use sphere::{
     Angle, Circle, ConvexPolygon, Healpix, Htm, LonLat, LonLatBox, Mq3c, Pixelization, PolygonBuffer, PolygonColumns,
-    RangeSet, Region, Relation, SphereError, UnitVector, orientation,
+    PolygonIndex, PolygonPairs, RangeSet, Region, Relation, SphereError, UnitVector, join_polygons,
+    join_polygons_chunks, orientation,
 };
 pub use wcs::{
     Card, CelestialFrame, DEFAULT_TOLERANCE_PX, GridMapping, Header, HeaderError, HeaderValue, PixelBox, Wcs, WcsError,
