@@ -40,8 +40,8 @@ pub use skymap::{
 };
 pub use snapshot::{RegistryView, Selection, Snapshot, SnapshotBuilder, SnapshotError};
 pub use sphere::{
-    Circle, ConvexPolygon, LonLat, LonLatBox, PolygonBuffer, PolygonColumns, Region, Relation, SphereError, UnitVector,
-    orientation,
+    Circle, ConvexPolygon, Healpix, Htm, LonLat, LonLatBox, Pixelization, PolygonBuffer, PolygonColumns, RangeSet, Region,
+    Relation, SphereError, UnitVector, orientation,
 };
 pub use wcs::{
     Card, CelestialFrame, DEFAULT_TOLERANCE_PX, GridMapping, Header, HeaderError, HeaderValue, PixelBox, Wcs, WcsError,
