@@ -20,6 +20,8 @@ mod lon_lat_box;
 mod orientation;
 mod pixelization;
 mod polygon_columns;
+mod polygon_index;
+mod polygon_join;
 mod range_set;
 mod region;
 mod region_bytes;
@@ -30,6 +32,7 @@ mod unit_vector;
 
 pub(crate) use kernel::Cap;
 pub(crate) use lon_lat_box::wrap;
+pub(crate) use polygon_join::stream;
 
 pub use circle::Circle;
 pub use convex_polygon::ConvexPolygon;
@@ -41,6 +44,8 @@ pub use lon_lat_box::LonLatBox;
 pub use orientation::orientation;
 pub use pixelization::{Pixelization, pixelization};
 pub use polygon_columns::{PolygonBuffer, PolygonColumns};
+pub use polygon_index::PolygonIndex;
+pub use polygon_join::{PolygonPairs, join_polygons, join_polygons_chunks};
 pub use range_set::RangeSet;
 pub use region::Region;
 pub use relation::Relation;
