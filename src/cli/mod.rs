@@ -8,12 +8,14 @@
 #![expect(clippy::doc_markdown, reason = "these comments are the help that a person reads in a terminal")]
 
 mod build_coadds;
+mod coverage;
 mod create;
 mod error;
 mod get;
 mod ingest;
 mod measure_stars;
 mod output;
+mod plot;
 mod preview;
 mod progress;
 mod queries;
@@ -55,6 +57,8 @@ enum Command {
     QueryCollections(queries::QueryCollections),
     QueryDimensionRecords(queries::QueryDimensionRecords),
     QueryOverlaps(queries::QueryOverlaps),
+    Plot(plot::Plot),
+    Coverage(coverage::CoverageCommand),
     Get(get::Get),
     BuildCoadds(build_coadds::BuildCoadds),
     Preview(preview::Preview),
@@ -92,6 +96,8 @@ pub fn run() -> ExitCode {
         Command::QueryCollections(command) => command.run(),
         Command::QueryDimensionRecords(command) => command.run(),
         Command::QueryOverlaps(command) => command.run(),
+        Command::Plot(command) => command.run(),
+        Command::Coverage(command) => command.run(),
         Command::Get(command) => command.run(),
         Command::BuildCoadds(command) => command.run(),
         Command::Preview(command) => command.run(),

@@ -175,6 +175,16 @@ impl SkyContent {
         Ok(content)
     }
 
+    /// Adds what another selection holds; its visits are others.
+    pub fn extend(&mut self, other: Self) {
+        let first = self.detectors.last().map_or(0, |d| d.visit + 1);
+        self.tracts.extend(other.tracts);
+        self.patches.extend(other.patches);
+        self.detectors.extend(other.detectors.into_iter().map(|d| Footprint { visit: first + d.visit, ..d }));
+        self.named_tracts |= other.named_tracts;
+        self.notes.extend(other.notes);
+    }
+
     /// Whether there is nothing.
     pub fn is_empty(&self) -> bool {
         self.tracts.is_empty() && self.patches.is_empty() && self.detectors.is_empty()

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::butler::ButlerError;
+use crate::datastore::DatastoreError;
 use crate::dimension::did_you_mean;
 use crate::registry::RegistryError;
 use crate::skymap::SkyMapError;
@@ -90,6 +91,9 @@ pub enum PlotError {
     /// The butler cannot answer.
     #[error(transparent)]
     Butler(#[from] ButlerError),
+    /// A table cannot be read.
+    #[error(transparent)]
+    Datastore(#[from] DatastoreError),
     /// The registry cannot answer.
     #[error(transparent)]
     Registry(#[from] RegistryError),

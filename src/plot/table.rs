@@ -1,17 +1,14 @@
-//! Polygons from a table: CSV or Parquet with a column `vertices`.
+//! Polygons from a person's table with a column `vertices`.
 
-use std::fs::File;
 use std::path::Path;
-use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
-use arrow::csv::ReaderBuilder;
-use arrow::csv::reader::Format;
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::content::{Footprint, SkyContent, SkyTile};
 use super::PlotError;
+use crate::datastore::{TableOptions, TableReader};
 use crate::dimension::near_miss;
 use crate::sphere::{ConvexPolygon, LonLat};
 
@@ -19,14 +16,14 @@ use crate::sphere::{ConvexPolygon, LonLat};
 const VERTICES: &str = "vertices";
 
 impl SkyContent {
-    /// The polygons of a table: CSV (`.csv`) or Parquet (`.parquet`) whose column `vertices` holds `ra dec;ra dec;…` in degrees,
+    /// The polygons of a table, CSV or Parquet, whose column `vertices` holds `ra dec;ra dec;…` in degrees,
     /// at least three positions around a convex polygon. All other columns name the row.
     ///
     /// Rows with a column `visit` (or `exposure`) are detectors; with `patch`, patches; with `tract`, tracts; all others are
     /// detectors that count one by one.
     ///
     /// # Errors
-    /// [`PlotError::UnknownFormat`], [`PlotError::Io`], [`PlotError::NoColumn`], and [`PlotError::BadRow`] for a cell that is not
+    /// [`PlotError::Datastore`] for a file that cannot be read, [`PlotError::NoColumn`], and [`PlotError::BadRow`] for a cell that is not
     /// such a polygon, with its row.
     pub fn from_table(path: &Path) -> Result<Self, PlotError> {
         Self::from_batch(&read(path)?)
@@ -117,39 +114,16 @@ fn polygon(text: &str) -> Result<ConvexPolygon, String> {
 }
 
 fn read(path: &Path) -> Result<RecordBatch, PlotError> {
-    let io = |source| PlotError::Io { doing: "read", path: path.to_owned(), source };
-    let file = File::open(path).map_err(io)?;
-    let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
-    let (schema, batches) = match ending.as_str() {
-        "csv" => {
-            let format = Format::default().with_header(true);
-            let (schema, _) = format.infer_schema(&file, Some(10_000)).map_err(|e| damaged(path, &e))?;
-            let schema = Arc::new(schema);
-            let reader = ReaderBuilder::new(Arc::clone(&schema))
-                .with_format(Format::default().with_header(true))
-                .build(File::open(path).map_err(io)?)
-                .map_err(|e| damaged(path, &e))?;
-            (schema, reader.collect::<Result<Vec<_>, _>>().map_err(|e| damaged(path, &e))?)
-        }
-        "parquet" => {
-            let builder = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file)
-                .map_err(|e| damaged(path, &e))?;
-            let schema = Arc::clone(builder.schema());
-            let reader = builder.build().map_err(|e| damaged(path, &e))?;
-            (schema, reader.collect::<Result<Vec<_>, _>>().map_err(|e| damaged(path, &e))?)
-        }
-        _ => return Err(PlotError::UnknownFormat { path: path.to_owned(), ending, known: "csv, parquet" }),
-    };
+    let reader = TableReader::open(path, TableOptions::default())?;
+    let schema = reader.schema();
+    let batches = reader.collect::<Result<Vec<_>, _>>()?;
     Ok(arrow::compute::concat_batches(&schema, &batches)?)
-}
-
-fn damaged(path: &Path, error: &dyn std::fmt::Display) -> PlotError {
-    let source = std::io::Error::new(std::io::ErrorKind::InvalidData, error.to_string());
-    PlotError::Io { doing: "read", path: path.to_owned(), source }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use arrow::array::{Int64Array, StringArray};
 
     use super::*;
