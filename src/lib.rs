@@ -41,7 +41,8 @@ pub use skymap::{
 pub use snapshot::{RegistryView, Selection, Snapshot, SnapshotBuilder, SnapshotError};
 pub use sphere::{
     Circle, ConvexPolygon, Healpix, Htm, LonLat, LonLatBox, Pixelization, PolygonBuffer, PolygonColumns, PolygonIndex,
-    PolygonPairs, RangeSet, Region, Relation, SphereError, UnitVector, join_polygons, join_polygons_chunks, orientation,
+    PolygonPairs, RangeSet, Region, Relation, SphereError, UnitVector, join_polygons, join_polygons_chunks,
+    orientation,
 };
 pub use wcs::{
     Card, CelestialFrame, DEFAULT_TOLERANCE_PX, GridMapping, Header, HeaderError, HeaderValue, PixelBox, Wcs, WcsError,

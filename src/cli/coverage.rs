@@ -110,7 +110,10 @@ impl CoverageCommand {
         };
         self.write(&coverage.to_bytes(format)?)?;
         if coverage.is_empty() {
-            eprintln!("note: nothing is covered{}", if self.interior { ": no cell of this depth is inside" } else { "" });
+            eprintln!(
+                "note: nothing is covered{}",
+                if self.interior { ": no cell of this depth is inside" } else { "" }
+            );
         }
         self.told(&format!(
             "{:.6} square degrees, {:.4e} of the sky, {} cells down to depth {}",

@@ -43,9 +43,9 @@ pub(crate) struct PlotSky {
     /// The file that is written: .svg or .png.
     #[arg(long, short)]
     output: PathBuf,
-    /// Width and height, pixels.
-    #[arg(long, value_name = "WIDTHxHEIGHT", default_value = "1200x1000", value_parser = size)]
-    size: (u32, u32),
+    /// Width and height, pixels [default: 1200 wide, as high as the selection wants].
+    #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = size)]
+    size: Option<(u32, u32)>,
     /// Written above the picture.
     #[arg(long)]
     title: Option<String>,
@@ -187,10 +187,11 @@ impl SkySource {
                 CliError::Usage("without a repository only tracts can be chosen: --tract 9812..9814".to_owned())
             })?),
         };
-        let out_of_range =
-            |tract: i64| crate::skymap::SkyMapError::TractOutOfRange { tract, count: map.len() };
+        let out_of_range = |tract: i64| crate::skymap::SkyMapError::TractOutOfRange { tract, count: map.len() };
         let tracts = tracts
-            .map(|t| t.into_iter().map(|t| u32::try_from(t).map_err(|_| out_of_range(t))).collect::<Result<Vec<_>, _>>())
+            .map(|t| {
+                t.into_iter().map(|t| u32::try_from(t).map_err(|_| out_of_range(t))).collect::<Result<Vec<_>, _>>()
+            })
             .transpose()?;
         Ok(SkyContent::from_sky_map(&map, tracts.as_deref())?)
     }

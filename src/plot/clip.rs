@@ -29,6 +29,11 @@ impl Rect {
         Self { left: self.left - by, top: self.top - by, right: self.right + by, bottom: self.bottom + by }
     }
 
+    /// Whether it shares nothing with another one.
+    pub(super) fn apart(&self, other: &Self) -> bool {
+        self.right < other.left || other.right < self.left || self.bottom < other.top || other.bottom < self.top
+    }
+
     fn holds_all(&self, points: &[Point]) -> bool {
         points.iter().all(|p| self.contains(*p))
     }
@@ -95,9 +100,7 @@ impl Rect {
     fn clip_segment(&self, a: Point, b: Point) -> Option<(f64, f64)> {
         let (dx, dy) = (b.0 - a.0, b.1 - a.1);
         let (mut from, mut to) = (0.0_f64, 1.0_f64);
-        for (p, q) in
-            [(-dx, a.0 - self.left), (dx, self.right - a.0), (-dy, a.1 - self.top), (dy, self.bottom - a.1)]
-        {
+        for (p, q) in [(-dx, a.0 - self.left), (dx, self.right - a.0), (-dy, a.1 - self.top), (dy, self.bottom - a.1)] {
             if p == 0.0 {
                 if q < 0.0 {
                     return None;

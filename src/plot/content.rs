@@ -49,7 +49,7 @@ pub struct SkyContent {
 }
 
 /// More patches than this are not listed.
-const MOST_PATCHES: usize = 2_000_000;
+const MOST_PATCHES: usize = 250_000;
 
 impl SkyContent {
     /// Tracts of a sky map with their patches: those given, or all.
@@ -59,7 +59,7 @@ impl SkyContent {
     pub fn from_sky_map(map: &SkyMap, tracts: Option<&[u32]>) -> Result<Self, PlotError> {
         let mut content = Self { named_tracts: tracts.is_some(), ..Self::default() };
         let ids: Vec<u32> = tracts.map_or_else(|| (0..map.len()).collect(), <[u32]>::to_vec);
-        content.add_tracts(map, ids, None, "")?;
+        content.add_tracts(map, ids, None)?;
         Ok(content)
     }
 
@@ -69,37 +69,37 @@ impl SkyContent {
         map: &SkyMap,
         ids: impl IntoIterator<Item = u32>,
         only: Option<&BTreeSet<u32>>,
-        prefix: &str,
     ) -> Result<(), PlotError> {
-        let mut left_out = 0_usize;
+        let ids: Vec<u32> = ids.into_iter().collect();
+        let (nx, ny) = map.max_patches();
+        let most = ids.len() * nx as usize * ny as usize;
+        let list = only.is_some() || self.patches.len() + most <= MOST_PATCHES;
+        if !list {
+            self.notes.push(format!(
+                "the patches of {} tracts are left out: some {most}, more than {MOST_PATCHES}; choose fewer tracts",
+                ids.len()
+            ));
+        }
         for id in ids {
             let tract = map.tract(id)?;
             let (nx, ny) = tract.num_patches();
-            let count = nx as usize * ny as usize;
-            if self.patches.len() + count > MOST_PATCHES {
-                left_out += count;
-            } else {
-                for patch in (0..nx * ny).filter(|p| only.is_none_or(|only| only.contains(p))) {
-                    let patch = tract.patch(patch)?;
-                    let (x, y) = patch.index();
-                    self.patches.push(SkyTile {
-                        label: format!("{x},{y}"),
-                        name: format!("{prefix}tract={id} patch={} ({x},{y})", patch.id()),
-                        drawn: patch.inner_polygon().clone(),
-                        region: patch.outer_polygon().clone(),
-                    });
-                }
+            for patch in (0..nx * ny).filter(|p| list && only.is_none_or(|only| only.contains(p))) {
+                let patch = tract.patch(patch)?;
+                let (x, y) = patch.index();
+                self.patches.push(SkyTile {
+                    label: format!("{x},{y}"),
+                    name: format!("tract={id} patch={} ({x},{y})", patch.id()),
+                    drawn: patch.inner_polygon().clone(),
+                    region: patch.outer_polygon().clone(),
+                });
             }
             let polygon = tract.outer_polygon().clone();
             self.tracts.push(SkyTile {
                 label: id.to_string(),
-                name: format!("{prefix}tract={id}"),
+                name: format!("tract={id}"),
                 drawn: polygon.clone(),
                 region: polygon,
             });
-        }
-        if left_out > 0 {
-            self.notes.push(format!("{left_out} of the patches are left out: more than {MOST_PATCHES}; choose tracts"));
         }
         Ok(())
     }
@@ -129,11 +129,8 @@ impl SkyContent {
         }
         let mut content = Self { named_tracts: named.is_some(), ..Self::default() };
         if let Some(filter) = filter.filter(|f| names_sky(f)) {
-            let query = crate::butler::OverlapQuery {
-                sky_map: name.to_owned(),
-                filter: Some(filter.clone()),
-                datasets: None,
-            };
+            let query =
+                crate::butler::OverlapQuery { sky_map: name.to_owned(), filter: Some(filter.clone()), datasets: None };
             let pairs = butler.query_overlaps(&query)?;
             let (instrument, visit, detector) =
                 (texts(&pairs, "instrument")?, ints(&pairs, "visit")?, ints(&pairs, "detector")?);
@@ -147,7 +144,7 @@ impl SkyContent {
             content.detectors = detectors(butler, None, Some(&images))?;
             if filter.values_of("patch").is_some() {
                 for (tract, patches) in tiles {
-                    content.add_tracts(&map, [tract], Some(&patches), "")?;
+                    content.add_tracts(&map, [tract], Some(&patches))?;
                 }
             }
             if content.tracts.is_empty() {
@@ -155,7 +152,7 @@ impl SkyContent {
                     Some(named) => named.iter().map(|t| *t as u32).collect(),
                     None => tract.values().iter().map(|t| *t as u32).collect(),
                 };
-                content.add_tracts(&map, ids, None, "")?;
+                content.add_tracts(&map, ids, None)?;
             }
         } else {
             content.detectors = detectors(butler, filter, None)?;
@@ -170,7 +167,7 @@ impl SkyContent {
             if touched.is_empty() && filter.is_none() && content.detectors.is_empty() {
                 touched.extend(0..map.len());
             }
-            content.add_tracts(&map, touched, None, "")?;
+            content.add_tracts(&map, touched, None)?;
         }
         Ok(content)
     }
@@ -248,7 +245,9 @@ fn names_sky(expression: &Expression) -> bool {
         Expression::And(a, b) | Expression::Or(a, b) => names_sky(a) || names_sky(b),
         Expression::Not(a) => names_sky(a),
         Expression::Compare(_, a, b) => sky(a) || sky(b),
-        Expression::In { operand, .. } | Expression::IsNull { operand, .. } | Expression::Glob(operand, _) => sky(operand),
+        Expression::In { operand, .. } | Expression::IsNull { operand, .. } | Expression::Glob(operand, _) => {
+            sky(operand)
+        }
         Expression::Constant(_) => false,
     }
 }

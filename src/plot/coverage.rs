@@ -162,7 +162,9 @@ mod tests {
         assert!((all.sky_fraction() - 1.0).abs() < 1e-15);
         assert_eq!((all.depth(), all.cells()), (3, 12));
         let nothing = Coverage::new(&[], 3, CoverageKind::Envelope).unwrap();
-        assert!(nothing.is_empty() && nothing.area() == 0.0 && !nothing.contains(UnitVector { x: 1.0, y: 0.0, z: 0.0 }));
+        assert!(
+            nothing.is_empty() && nothing.area() == 0.0 && !nothing.contains(UnitVector { x: 1.0, y: 0.0, z: 0.0 })
+        );
         assert!(Coverage::new(&[], 30, CoverageKind::Envelope).is_err());
     }
 

@@ -8,8 +8,8 @@ use moc::deser::fits::{MocIdxType, MocQtyType, MocType, from_fits_ivoa};
 use moc::deser::json::from_json_aladin;
 use moc::moc::range::RangeMOC;
 use moc::moc::{
-    CellHpxMOCIterator, CellMOCIntoIterator, CellMOCIterator, CellOrCellRangeMOCIntoIterator, CellOrCellRangeMOCIterator,
-    RangeMOCIntoIterator, RangeMOCIterator,
+    CellHpxMOCIterator, CellMOCIntoIterator, CellMOCIterator, CellOrCellRangeMOCIntoIterator,
+    CellOrCellRangeMOCIterator, RangeMOCIntoIterator, RangeMOCIterator,
 };
 use moc::qty::Hpx;
 
@@ -72,7 +72,8 @@ impl Coverage {
     /// # Errors
     /// [`PlotError::Io`], [`PlotError::BadCoverage`].
     pub fn read(path: &Path) -> Result<Self, PlotError> {
-        let bytes = std::fs::read(path).map_err(|source| PlotError::Io { doing: "read", path: path.to_owned(), source })?;
+        let bytes =
+            std::fs::read(path).map_err(|source| PlotError::Io { doing: "read", path: path.to_owned(), source })?;
         Self::from_bytes(&bytes).map_err(|problem| PlotError::BadCoverage { path: path.to_owned(), problem })
     }
 
@@ -144,7 +145,9 @@ mod tests {
 
     #[test]
     fn no_bytes_make_it_panic() {
-        for text in ["", "x", "{", "{\"3\": 1}", "{\"99\": [1]}", "3/", "3/-1", "99/1", "3/1 2 99999999999999999999", "SIMPLE"] {
+        for text in
+            ["", "x", "{", "{\"3\": 1}", "{\"99\": [1]}", "3/", "3/-1", "99/1", "3/1 2 99999999999999999999", "SIMPLE"]
+        {
             assert!(Coverage::from_bytes(text.as_bytes()).is_err(), "{text}");
         }
         let fits = Coverage::new(&["CIRCLE 1 2 3".parse().unwrap()], 6, CoverageKind::Envelope)

@@ -178,7 +178,8 @@ mod tests {
     use crate::sphere::LonLat;
 
     fn footprint(visit: u32, lon: f64, lat: f64, half: f64) -> Footprint {
-        let corners = [(lon - half, lat - half), (lon + half, lat - half), (lon + half, lat + half), (lon - half, lat + half)];
+        let corners =
+            [(lon - half, lat - half), (lon + half, lat - half), (lon + half, lat + half), (lon - half, lat + half)];
         Footprint { label: String::new(), polygon: ConvexPolygon::from_degrees(&corners).unwrap(), visit }
     }
 
@@ -190,9 +191,11 @@ mod tests {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (state >> 11) as f64 / (1_u64 << 53) as f64
         };
-        for (kind, lon, lat) in
-            [(SkyProjection::Gnomonic, 150.0, 2.0), (SkyProjection::Azimuthal, 10.0, 88.0), (SkyProjection::Mollweide, 0.0, 0.0)]
-        {
+        for (kind, lon, lat) in [
+            (SkyProjection::Gnomonic, 150.0, 2.0),
+            (SkyProjection::Azimuthal, 10.0, 88.0),
+            (SkyProjection::Mollweide, 0.0, 0.0),
+        ] {
             let placed = Placed::new(kind, LonLat::from_degrees(lon, lat));
             let frame = if kind.is_all_sky() {
                 Frame::whole(placed, rect)
@@ -203,7 +206,8 @@ mod tests {
                 .map(|i| {
                     let (a, b, c) = (random(), random(), random());
                     let (dl, size) = if kind.is_all_sky() { (360.0, 10.0) } else { (10.0, 1.0) };
-                    let near = if kind.is_all_sky() { (b - 0.5) * 150.0 } else { (lat + (b - 0.5) * 8.0).clamp(-88.0, 88.0) };
+                    let near =
+                        if kind.is_all_sky() { (b - 0.5) * 150.0 } else { (lat + (b - 0.5) * 8.0).clamp(-88.0, 88.0) };
                     footprint(i / 4, lon + (a - 0.5) * dl, near, 0.2 + size * c)
                 })
                 .collect();

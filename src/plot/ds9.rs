@@ -41,7 +41,8 @@ pub fn ds9_regions<'a>(regions: impl IntoIterator<Item = (&'a str, &'a Region)>)
         }
         if !name.is_empty() {
             // The text of a region ends at its closing brace.
-            let name: String = name.chars().map(|c| if matches!(c, '{' | '}') || c.is_control() { '_' } else { c }).collect();
+            let name: String =
+                name.chars().map(|c| if matches!(c, '{' | '}') || c.is_control() { '_' } else { c }).collect();
             put(&mut text, format_args!(" # text={{{name}}}"));
         }
         text.push('\n');

@@ -21,6 +21,8 @@ use crate::sphere::{ConvexPolygon, LonLat};
 const MOST_DETECTORS: usize = 20_000;
 /// More outlines of tracts or patches than this are not drawn.
 const MOST_TILES: usize = 40_000;
+/// The page, when nobody says.
+const USUAL_SIZE: (u32, u32) = (1200, 1000);
 /// Outlines with a title each, up to this number; beyond, they share one path.
 const MOST_TITLES: usize = 2_000;
 
@@ -72,10 +74,10 @@ pub enum SkyLayer {
 /// assert!(picture.bytes.starts_with(b"<svg"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SkyFigure {
-    /// Width and height, pixels (100 to 20000).
-    pub size: (u32, u32),
+    /// Width and height, pixels (100 to 20000); by default 1200 wide, and as high as the content wants.
+    pub size: Option<(u32, u32)>,
     /// Written above.
     pub title: Option<String>,
     /// The projection; by default the one that suits the extent.
@@ -86,12 +88,6 @@ pub struct SkyFigure {
     pub centre: Option<LonLat>,
     /// Half of the shorter side, radians; by default all of the content.
     pub radius: Option<f64>,
-}
-
-impl Default for SkyFigure {
-    fn default() -> Self {
-        Self { size: (1200, 1000), title: None, projection: None, layers: None, centre: None, radius: None }
-    }
 }
 
 /// A picture, drawn.
@@ -121,10 +117,9 @@ impl SkyFigure {
                 why: "the selection has no tract, no patch and no detector with a region".to_owned(),
             });
         }
-        let (width, height) = self.size;
         let mut notes = content.notes.clone();
-        let page = Page::new(self, content);
-        let frame = self.frame(content, page.room)?;
+        let (page, frame) = self.page(content)?;
+        let (width, height) = page.size;
         let scene = Scene::new(self, content, &frame, format, &mut notes);
         if scene.is_empty() {
             return Err(PlotError::Empty {
@@ -151,7 +146,7 @@ impl SkyFigure {
 
     fn check(&self) -> Result<(), PlotError> {
         let bad = |what, value: String, expected| Err(PlotError::BadNumber { what, value, expected });
-        let (width, height) = self.size;
+        let (width, height) = self.size.unwrap_or(USUAL_SIZE);
         if !(100..=20_000).contains(&width) || !(100..=20_000).contains(&height) {
             return bad("the size of the picture", format!("{width}x{height}"), "100 to 20000 pixels a side");
         }
@@ -169,7 +164,22 @@ impl SkyFigure {
         Ok(())
     }
 
-    /// Where the sky lies on the page.
+    /// The page, and where the sky lies on it.
+    fn page(&self, content: &SkyContent) -> Result<(Page, Frame), PlotError> {
+        let page = Page::new(self, content, self.size.unwrap_or(USUAL_SIZE));
+        let frame = self.frame(content, page.room)?;
+        if self.size.is_some() {
+            return Ok((page, frame));
+        }
+        // What is wide gets a lower page, what is high a higher one.
+        let aspect = frame.aspect().clamp(0.4, 1.3);
+        let (width, height) = USUAL_SIZE;
+        let height = (f64::from(height) + aspect * page.room.width() - page.room.height()).round() as u32;
+        let page = Page::new(self, content, (width, height));
+        let frame = self.frame(content, page.room)?;
+        Ok((page, frame))
+    }
+
     fn frame(&self, content: &SkyContent, room: Rect) -> Result<Frame, PlotError> {
         let detectors = || content.detectors.iter().map(|d| &d.polygon);
         let tiles = || {
@@ -234,7 +244,7 @@ impl SkyFigure {
         canvas.lines(&graticule.lines, Stroke { width: 0.6 * thin, colour: Colour::GRATICULE }, None);
         canvas.end();
         scene.paint(canvas, thin);
-        scene.paint_labels(canvas, page, frame);
+        scene.paint_labels(canvas, page, frame, &graticule);
         paint_border(canvas, frame, thin);
         paint_axes(canvas, page, frame, &graticule, thin);
         self.paint_heading(canvas, page, frame, scene, thin);
@@ -245,7 +255,7 @@ impl SkyFigure {
 
     fn paint_heading(&self, canvas: &mut dyn Canvas, page: &Page, frame: &Frame, scene: &Scene<'_>, thin: f64) {
         let em = page.em;
-        let mut y = page.room.top - 0.75 * em;
+        let mut y = page.room.top - if page.pole { 2.3 * em } else { 0.75 * em };
         let entries = scene.legend();
         if !entries.is_empty() {
             canvas.begin("legend");
@@ -270,11 +280,17 @@ impl SkyFigure {
         if let Some(title) = &self.title {
             canvas.begin("title");
             // Long titles become smaller.
-            let size = (1.35 * em).min(1.35 * em * (f64::from(self.size.0) - 2.0 * em) / width(title, 1.35 * em).max(1.0));
+            let size =
+                (1.35 * em).min(1.35 * em * (f64::from(page.size.0) - 2.0 * em) / width(title, 1.35 * em).max(1.0));
             canvas.text(label(title, (frame.rect.left.max(page.room.left), y), Anchor::Start, size));
             canvas.end();
         }
     }
+}
+
+/// A box around a place.
+fn around(at: Point, wide: f64, high: f64) -> Rect {
+    Rect { left: at.0 - 0.5 * wide, top: at.1 - 0.5 * high, right: at.0 + 0.5 * wide, bottom: at.1 + 0.5 * high }
 }
 
 fn label(text: &str, at: Point, anchor: Anchor, size: f64) -> Text<'_> {
@@ -283,6 +299,9 @@ fn label(text: &str, at: Point, anchor: Anchor, size: f64) -> Text<'_> {
 
 /// How the page is divided.
 struct Page {
+    size: (u32, u32),
+    /// A pole is near: right ascensions are named on all sides.
+    pole: bool,
     /// The size of letters, pixels.
     em: f64,
     /// What the sky can take.
@@ -290,14 +309,21 @@ struct Page {
 }
 
 impl Page {
-    fn new(figure: &SkyFigure, content: &SkyContent) -> Self {
-        let (w, h) = (f64::from(figure.size.0), f64::from(figure.size.1));
+    fn new(figure: &SkyFigure, content: &SkyContent, size: (u32, u32)) -> Self {
+        let (w, h) = (f64::from(size.0), f64::from(size.1));
+        let tiles = content.tracts.iter().chain(&content.patches).map(|t| &t.drawn);
+        let (centre, radius) = frame::field(content.detectors.iter().map(|d| &d.polygon).chain(tiles));
+        let (centre, radius) = (figure.centre.unwrap_or(centre), figure.radius.unwrap_or(radius));
+        // The corners of a frame are farther than its sides.
+        let pole = centre.lat.abs() + 1.5 * radius > 1.5;
         let em = (0.0155 * (w * h).sqrt()).clamp(7.0, 90.0);
         let depth = !content.detectors.is_empty() && figure.wants(SkyLayer::Depth);
-        let top = 2.6 * em + if figure.title.is_some() { 2.1 * em } else { 0.0 };
-        let right = if depth { 7.0 * em } else { 2.0 * em };
+        let top = 2.6 * em + if figure.title.is_some() { 2.1 * em } else { 0.0 } + if pole { 1.6 * em } else { 0.0 };
+        let right = if depth { 7.0 * em } else { 2.0 * em } + if pole { 2.2 * em } else { 0.0 };
         let (left, bottom) = (6.0 * em, 4.6 * em);
         Self {
+            size,
+            pole,
             em,
             room: Rect {
                 left: left.round(),
@@ -346,7 +372,7 @@ impl<'a> Scene<'a> {
             }
         }
         // Outlines that are finer than the eye are grey mud.
-        if figure.layers.is_none() && !patches.is_empty() && typical_side(&patches) < 5.0 {
+        if figure.layers.is_none() && !patches.is_empty() && typical_side(&patches) < 9.0 {
             notes.push(format!(
                 "{} patches are not outlined: too small to tell apart; --layers patches draws them all the same",
                 patches.len()
@@ -361,11 +387,8 @@ impl<'a> Scene<'a> {
                     content.detectors.len()
                 ));
             } else {
-                detectors = content
-                    .detectors
-                    .iter()
-                    .filter_map(|d| frame.outline(&d.polygon).map(|o| (d, o)))
-                    .collect();
+                detectors =
+                    content.detectors.iter().filter_map(|d| frame.outline(&d.polygon).map(|o| (d, o))).collect();
             }
         }
         let dense = figure.wants(SkyLayer::Detectors) && content.detectors.len() > MOST_DETECTORS;
@@ -400,7 +423,14 @@ impl<'a> Scene<'a> {
     }
 
     fn tract_stroke(&self, thin: f64) -> Stroke {
-        Stroke { width: if self.tracts.len() > 500 { 0.5 } else { 1.6 } * thin, colour: Colour::TRACT }
+        Stroke {
+            width: match self.tracts.len() {
+                0..=60 => 1.6,
+                61..=500 => 1.0,
+                _ => 0.5,
+            } * thin,
+            colour: Colour::TRACT,
+        }
     }
 
     fn paint(&self, canvas: &mut dyn Canvas, thin: f64) {
@@ -412,17 +442,33 @@ impl<'a> Scene<'a> {
         paint_outlines(canvas, "tracts", tracts, self.tract_stroke(thin));
     }
 
-    /// Names of tiles, in those that have room for them.
-    fn paint_labels(&self, canvas: &mut dyn Canvas, page: &Page, frame: &Frame) {
+    /// Names of tiles, in those that have room for them, none over another or over the numbers of the graticule.
+    fn paint_labels(&self, canvas: &mut dyn Canvas, page: &Page, frame: &Frame, graticule: &Graticule) {
         let size = 0.78 * page.em;
-        let colour = Colour([84, 92, 102]);
+        let mut taken: Vec<Rect> = graticule
+            .ticks
+            .iter()
+            .filter(|t| t.place == Place::Inside)
+            .map(|t| around(t.at, width(&t.text, page.em), 1.6 * page.em))
+            .collect();
+        let mut free = |at: Point, wide: f64, high: f64| {
+            let wanted = around(at, wide, high);
+            let room = taken.len() < 4000 && taken.iter().all(|t| t.apart(&wanted));
+            if room {
+                taken.push(wanted);
+            }
+            room
+        };
         canvas.begin("patch-labels");
         let mut named_patches = 0;
         for (tile, outline) in &self.patches {
             if let Some((at, room)) = middle(outline)
                 && width(&tile.label, size) < 0.7 * room.0
                 && size < 0.5 * room.1
+                && free(at, width(&tile.label, size), size)
             {
+                // Over a depth in ink, else paler than the tracts.
+                let colour = if self.depth.is_some() { Colour::INK } else { Colour([84, 92, 102]) };
                 let at = (at.0, at.1 + 0.5 * CAP_HEIGHT * size);
                 canvas.text(Text { colour, rim: true, ..label(&tile.label, at, Anchor::Middle, size) });
                 named_patches += 1;
@@ -433,17 +479,23 @@ impl<'a> Scene<'a> {
         let size = 1.05 * page.em;
         for (tile, outline) in &self.tracts {
             let Some((at, room)) = middle(outline) else { continue };
-            if width(&tile.label, size) > 0.7 * room.0 || 1.3 * size > room.1 {
+            // A number alone says little where there are few.
+            let text = if self.tracts.len() <= 12 { format!("tract {}", tile.label) } else { tile.label.clone() };
+            let wide = width(&text, size);
+            if wide > 0.8 * room.0 || 1.3 * size > room.1 {
                 continue;
             }
             let at = if named_patches == 0 {
-                (at.0, at.1 + 0.5 * CAP_HEIGHT * size)
+                at
             } else {
-                // The middle belongs to a patch: on the upper edge, in a gap of the line.
+                // The middle belongs to a patch: above the upper edge, or below it where the picture ends.
                 let top = outline.areas.iter().flatten().map(|p| p.1).fold(f64::INFINITY, f64::min);
-                (at.0, (top + 0.5 * CAP_HEIGHT * size).max(frame.rect.top + 1.4 * size))
+                (at.0, if top - 1.2 * size > frame.rect.top { top - 0.7 * size } else { top + size })
             };
-            canvas.text(Text { rim: true, ..label(&tile.label, at, Anchor::Middle, size) });
+            if free(at, wide, size) {
+                let at = (at.0, at.1 + 0.5 * CAP_HEIGHT * size);
+                canvas.text(Text { rim: true, ..label(&text, at, Anchor::Middle, size) });
+            }
         }
         canvas.end();
     }
@@ -452,7 +504,8 @@ impl<'a> Scene<'a> {
         let counted = |n: usize, one: &str, many: &str| format!("{n} {}", if n == 1 { one } else { many });
         let mut entries = Vec::new();
         if !self.detectors.is_empty() {
-            entries.push((counted(self.detectors.len(), "detector image", "detector images"), self.detector_stroke(1.0)));
+            entries
+                .push((counted(self.detectors.len(), "detector image", "detector images"), self.detector_stroke(1.0)));
         }
         if !self.patches.is_empty() {
             entries.push((counted(self.patches.len(), "patch", "patches"), self.patch_stroke(1.0)));
@@ -542,7 +595,9 @@ fn paint_axes(canvas: &mut dyn Canvas, page: &Page, frame: &Frame, graticule: &G
             Place::Left if all_sky => ((x, y), (x - 0.5 * em, y + 0.5 * CAP_HEIGHT * em), Anchor::End),
             Place::Left => ((x - out, y), (x - out - 0.35 * em, y + 0.5 * CAP_HEIGHT * em), Anchor::End),
             Place::Right => ((x + out, y), (x + out + 0.35 * em, y + 0.5 * CAP_HEIGHT * em), Anchor::Start),
-            Place::Inside => ((x, y), (x, y + if all_sky { -0.35 * em } else { 0.5 * CAP_HEIGHT * em }), Anchor::Middle),
+            Place::Inside => {
+                ((x, y), (x, y + if all_sky { -0.35 * em } else { 0.5 * CAP_HEIGHT * em }), Anchor::Middle)
+            }
         };
         if tick.place != Place::Inside && mark != tick.at {
             canvas.lines(&[vec![tick.at, mark]], stroke, None);
@@ -581,13 +636,18 @@ fn paint_colour_bar(canvas: &mut dyn Canvas, page: &Page, frame: &Frame, scale: 
     let em = page.em;
     let (top, bottom) = (frame.rect.top, frame.rect.bottom);
     let height = (bottom - top).min(if scale.max() <= 4 { 4.0 * em * f64::from(scale.max()) } else { f64::INFINITY });
-    let (left, top) = ((frame.rect.right + 1.4 * em).round(), bottom - height);
+    let beside = if page.pole { 3.4 * em } else { 1.4 * em };
+    let (left, top) = ((frame.rect.right + beside).round(), bottom - height);
     let right = (left + 1.1 * em).round();
     canvas.begin("colour-bar");
     let colours = scale.colours();
     let level = |i: u32| bottom - height * f64::from(i) / f64::from(colours);
     for i in 0..colours {
-        let depth = if colours == scale.max() { i + 1 } else { 1 + ((u64::from(i) * u64::from(scale.max() - 1) + 253) / 254) as u32 };
+        let depth = if colours == scale.max() {
+            i + 1
+        } else {
+            1 + ((u64::from(i) * u64::from(scale.max() - 1) + 253) / 254) as u32
+        };
         let (low, high) = (level(i), level(i + 1));
         // Each reaches a little under the next one: no hairlines between them.
         let high = if i + 1 < colours { high - 0.4 } else { high };
@@ -612,7 +672,7 @@ fn paint_colour_bar(canvas: &mut dyn Canvas, page: &Page, frame: &Frame, scale: 
         widest = widest.max(width(&text, em));
     }
     let at = (right + widest + 2.0 * em, 0.5 * (top + bottom));
-    let at = (at.0.min(page.room.right + 6.6 * em), at.1);
+    let at = (at.0.min(f64::from(page.size.0) - 0.4 * em), at.1);
     canvas.text(Text { upwards: true, ..label("Visits", at, Anchor::Middle, em) });
     canvas.end();
 }

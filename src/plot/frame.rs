@@ -12,6 +12,8 @@ pub(super) struct Frame {
     pub(super) rect: Rect,
     /// The place of the plane at the middle of the rectangle.
     middle: Point,
+    /// Half of what must be seen of the plane.
+    half: Point,
     /// Pixels for a unit of the plane.
     pub(super) scale: f64,
 }
@@ -20,7 +22,7 @@ impl Frame {
     /// Shows all that is within half a width and half a height of the middle.
     pub(super) fn new(placed: Placed, rect: Rect, middle: Point, half: Point) -> Self {
         let scale = (0.5 * rect.width() / half.0).min(0.5 * rect.height() / half.1);
-        Self { placed, rect, middle, scale }
+        Self { placed, rect, middle, half, scale }
     }
 
     /// The whole sky, the rectangle no larger than it.
@@ -30,6 +32,11 @@ impl Frame {
         let (w, h) = ((half.0 * frame.scale).floor(), (half.1 * frame.scale).floor());
         let (cx, cy) = ((0.5 * (room.left + room.right)).round(), (0.5 * (room.top + room.bottom)).round());
         Self { rect: Rect { left: cx - w, top: cy - h, right: cx + w, bottom: cy + h }, ..frame }
+    }
+
+    /// Height over width of what must be seen.
+    pub(super) fn aspect(&self) -> f64 {
+        self.half.1 / self.half.0
     }
 
     fn origin(&self) -> Point {

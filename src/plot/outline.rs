@@ -22,7 +22,11 @@ impl Outline {
     /// The outline of a polygon, with arcs divided into pieces of at most `step` radians.
     pub(super) fn new(placed: &Placed, polygon: &ConvexPolygon, step: f64) -> Self {
         let ring: Vec<Local> = dense(polygon.vertices(), step).into_iter().map(|v| placed.local(v)).collect();
-        if placed.kind.is_all_sky() { Self::cut_at_seam(placed, &ring, step) } else { Self::cut_at_horizon(placed, &ring, polygon) }
+        if placed.kind.is_all_sky() {
+            Self::cut_at_seam(placed, &ring, step)
+        } else {
+            Self::cut_at_horizon(placed, &ring, polygon)
+        }
     }
 
     fn whole(placed: &Placed, ring: &[Local]) -> Self {
@@ -81,7 +85,9 @@ impl Outline {
         };
         let arc = |from: f64, to: f64, area: &mut Vec<Point>| {
             let pieces = ((to - from) / 0.02).ceil().max(1.0);
-            area.extend((0..=pieces as u32).filter_map(|i| placed.forward(circle(from + (to - from) * f64::from(i) / pieces))));
+            area.extend(
+                (0..=pieces as u32).filter_map(|i| placed.forward(circle(from + (to - from) * f64::from(i) / pieces))),
+            );
         };
         if ring.iter().all(visible) {
             // Around the antipode: the ring runs clockwise in the plane, a hole of all that is shown.
@@ -259,7 +265,8 @@ mod tests {
                     let slack = if kind == SkyProjection::Azimuthal { 4e-3 } else { 5e-4 };
                     assert!((ratio - 1.0).abs() < slack, "{kind:?} {lon} shape {i}: {ratio}");
                     for line in outline.lines.iter().chain(&outline.areas) {
-                        let jump = line.windows(2).map(|p| libm::hypot(p[1].0 - p[0].0, p[1].1 - p[0].1)).fold(0.0, f64::max);
+                        let jump =
+                            line.windows(2).map(|p| libm::hypot(p[1].0 - p[0].0, p[1].1 - p[0].1)).fold(0.0, f64::max);
                         assert!(jump < 0.3, "{kind:?} {lon} shape {i}: a piece of {jump}");
                     }
                 }
@@ -276,7 +283,10 @@ mod tests {
         let edge = placed.whole().0;
         for line in &outline.lines {
             let (a, b) = (line[0], line[line.len() - 1]);
-            assert!((a.0.abs() - edge).abs() < 0.02 && (b.0.abs() - edge).abs() < 0.02 && a.0 * b.0 > 0.0, "{a:?} {b:?}");
+            assert!(
+                (a.0.abs() - edge).abs() < 0.02 && (b.0.abs() - edge).abs() < 0.02 && a.0 * b.0 > 0.0,
+                "{a:?} {b:?}"
+            );
         }
     }
 

@@ -224,7 +224,8 @@ mod tests {
             let placed = Placed::new(kind, LonLat::from_degrees(0.0, 0.0));
             placed.forward(placed.local(LonLat::from_degrees(lon, lat).to_unit())).unwrap()
         };
-        let near = |a: (f64, f64), b: (f64, f64)| assert!((a.0 - b.0).abs() < 1e-9 && (a.1 - b.1).abs() < 1e-9, "{a:?} {b:?}");
+        let near =
+            |a: (f64, f64), b: (f64, f64)| assert!((a.0 - b.0).abs() < 1e-9 && (a.1 - b.1).abs() < 1e-9, "{a:?} {b:?}");
         near(at(SkyProjection::Gnomonic, 45.0, 0.0), (1.0, 0.0));
         near(at(SkyProjection::Azimuthal, 0.0, 90.0), (0.0, SQRT_2));
         near(at(SkyProjection::Mollweide, 90.0, 0.0), (SQRT_2, 0.0));

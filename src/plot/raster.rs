@@ -78,7 +78,7 @@ impl Canvas for RasterCanvas {
             for ring in &rings {
                 let mut closed = ring.clone();
                 closed.extend(ring.first());
-                self.cover.line(&closed, 0.22 * text.size);
+                self.cover.line(&closed, 0.3 * text.size);
             }
             self.paint(Colour::WHITE);
         }
@@ -243,7 +243,9 @@ mod tests {
 
     #[test]
     fn lines_have_their_width_whatever_their_direction() {
-        for (a, b) in [((2.0, 5.0), (18.0, 5.0)), ((2.0, 1.0), (12.0, 9.0)), ((12.0, 9.0), (2.0, 1.0)), ((5.5, 1.0), (5.5, 9.0))] {
+        for (a, b) in
+            [((2.0, 5.0), (18.0, 5.0)), ((2.0, 1.0), (12.0, 9.0)), ((12.0, 9.0), (2.0, 1.0)), ((5.5, 1.0), (5.5, 9.0))]
+        {
             let (sum, _) = covered(|c| c.line(&[a, b], 0.6));
             let length = libm::hypot(b.0 - a.0, b.1 - a.1);
             assert!((sum - 0.6 * length).abs() < 1e-3, "{a:?} {b:?} {sum}");

@@ -138,10 +138,12 @@ impl Canvas for SvgCanvas {
             put(&mut self.text, format_args!(" transform=\"rotate(-90 {x} {y})\""));
         }
         if text.rim {
-            let width = number(0.22 * text.size);
+            let width = number(0.3 * text.size);
             put(
                 &mut self.text,
-                format_args!(" stroke=\"#ffffff\" stroke-width=\"{width}\" stroke-linejoin=\"round\" paint-order=\"stroke\""),
+                format_args!(
+                    " stroke=\"#ffffff\" stroke-width=\"{width}\" stroke-linejoin=\"round\" paint-order=\"stroke\""
+                ),
             );
         }
         put(&mut self.text, format_args!(">{}</text>\n", escaped(text.text)));

@@ -6,8 +6,8 @@ use arrow::array::{Array, ArrayRef};
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
-use super::content::{Footprint, SkyContent, SkyTile};
 use super::PlotError;
+use super::content::{Footprint, SkyContent, SkyTile};
 use crate::datastore::{TableOptions, TableReader};
 use crate::dimension::near_miss;
 use crate::sphere::{ConvexPolygon, LonLat};
@@ -134,14 +134,17 @@ mod tests {
 
     #[test]
     fn rows_become_what_their_columns_say() {
-        let vertices: ArrayRef = Arc::new(StringArray::from(vec!["0 0;1 0;1 1;0 1", "2 0; 2 1; 3 1; 3 0", "0 0;1 0;0 1;"]));
+        let vertices: ArrayRef =
+            Arc::new(StringArray::from(vec!["0 0;1 0;1 1;0 1", "2 0; 2 1; 3 1; 3 0", "0 0;1 0;0 1;"]));
         let numbers: ArrayRef = Arc::new(Int64Array::from(vec![7, 3, 7]));
         let content =
-            SkyContent::from_batch(&batch(vec![("visit", Arc::clone(&numbers)), ("vertices", Arc::clone(&vertices))])).unwrap();
+            SkyContent::from_batch(&batch(vec![("visit", Arc::clone(&numbers)), ("vertices", Arc::clone(&vertices))]))
+                .unwrap();
         let visits: Vec<_> = content.detectors.iter().map(|d| (d.visit, d.label.as_str())).collect();
         assert_eq!(visits, [(0, "visit=3"), (1, "visit=7"), (1, "visit=7")]);
         let content =
-            SkyContent::from_batch(&batch(vec![("tract", Arc::clone(&numbers)), ("vertices", Arc::clone(&vertices))])).unwrap();
+            SkyContent::from_batch(&batch(vec![("tract", Arc::clone(&numbers)), ("vertices", Arc::clone(&vertices))]))
+                .unwrap();
         assert_eq!(content.tracts.len(), 3);
         let content = SkyContent::from_batch(&batch(vec![("vertices", vertices)])).unwrap();
         assert_eq!(content.detectors.iter().map(|d| d.visit).collect::<Vec<_>>(), [0, 1, 2]);
@@ -162,7 +165,8 @@ mod tests {
         assert!(message("0 0;1 0").contains("3 different vertices"));
         assert!(message("0 0;1 0;2 0").contains("great circle"));
         assert!(message("0 0;4 0;1 1;0 4").contains("turns the wrong way"));
-        let wrong = SkyContent::from_batch(&batch(vec![("vertexes", Arc::new(Int64Array::from(vec![1])))])).unwrap_err();
+        let wrong =
+            SkyContent::from_batch(&batch(vec![("vertexes", Arc::new(Int64Array::from(vec![1])))])).unwrap_err();
         assert_eq!(wrong.to_string(), "no column `vertices` in the table: did you mean `vertexes`?; it has vertexes");
     }
 }
