@@ -129,7 +129,7 @@ fn the_program_writes_and_joins_coverage_maps() {
     let with = |more: &[&'static str]| [&cone[..], more].concat();
     for name in ["a.fits", "a.json", "a.txt"] {
         let (_, text) = run(&with(&["--max-depth", "10", "-o", name]));
-        assert!(text.contains("0.917972 square degrees, 2.2252e-5 of the sky") && text.contains("depth 10"), "{text}");
+        assert!(text.contains("0.917977 square degrees, 2.2252e-5 of the sky") && text.contains("depth 10"), "{text}");
     }
     let read = |name: &str| Coverage::read(&folder.join(name)).unwrap();
     assert_eq!(read("a.fits"), read("a.json"));

@@ -72,7 +72,7 @@ fn numbers(xml: &str) -> Vec<(f64, f64, f64)> {
 
 #[test]
 fn right_ascension_grows_to_the_left_and_ticks_are_where_the_projection_says() {
-    let content = SkyContent { detectors: vec![detector(0, square(150.0, 0.0, 3.0))], ..SkyContent::default() };
+    let content = SkyContent { detectors: vec![detector(0, square(150.0, 0.0, 2.4))], ..SkyContent::default() };
     let figure = SkyFigure {
         layers: Some(vec![SkyLayer::Detectors]),
         title: Some("a < b & c".to_owned()),

@@ -14,7 +14,7 @@ pub(super) enum Anchor {
 /// A line of text, its place on the baseline.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Text<'a> {
-    pub(super) text: &'a str,
+    pub(super) words: &'a str,
     pub(super) at: Point,
     pub(super) anchor: Anchor,
     /// The em, pixels.

@@ -3,6 +3,9 @@
 /// A place on the page or in the plane.
 pub(super) type Point = (f64, f64);
 
+/// One of the coordinates of a place.
+type Coordinate = fn(Point) -> f64;
+
 /// A rectangle of the page: left, top, right, bottom.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Rect {
@@ -44,7 +47,7 @@ impl Rect {
             return ring.to_vec();
         }
         let mut ring = ring.to_vec();
-        let sides: [(fn(Point) -> f64, f64, f64); 4] = [
+        let sides: [(Coordinate, f64, f64); 4] = [
             (|p| p.0, self.left, 1.0),
             (|p| p.0, self.right, -1.0),
             (|p| p.1, self.top, 1.0),

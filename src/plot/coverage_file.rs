@@ -83,6 +83,7 @@ impl Coverage {
         } else {
             let text = std::str::from_utf8(bytes).map_err(|_| "it is neither FITS nor text".to_owned())?.trim();
             if text.starts_with('{') {
+                check_json(text)?;
                 let cells = from_json_aladin::<u64, Hpx<u64>>(text).map_err(|e| e.to_string())?;
                 cells.into_cell_moc_iter().ranges().into_range_moc()
             } else if text.starts_with(|c: char| c.is_ascii_digit()) {
@@ -102,6 +103,21 @@ impl Coverage {
         }
         Ok(Self { moc })
     }
+}
+
+/// The reader of JSON skips what it does not understand: that would be a coverage with holes.
+fn check_json(text: &str) -> Result<(), String> {
+    let depths: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).map_err(|e| e.to_string())?;
+    for (depth, cells) in &depths {
+        let level = depth.parse::<u32>().ok().filter(|d| *d <= u32::from(Coverage::MAX_DEPTH));
+        let level = level.ok_or_else(|| format!("`{depth}` is no depth from 0 to {}", Coverage::MAX_DEPTH))?;
+        let cells = cells.as_array().ok_or_else(|| format!("depth {depth} has no list of cells"))?;
+        let beyond = |cell: &&serde_json::Value| cell.as_u64().is_none_or(|c| c >= 12_u64 << (2 * level));
+        if let Some(cell) = cells.iter().find(beyond) {
+            return Err(format!("`{cell}` is no cell of depth {depth}"));
+        }
+    }
+    Ok(())
 }
 
 fn from_fits(bytes: &[u8]) -> Result<RangeMOC<u64, Hpx<u64>>, String> {
@@ -145,9 +161,20 @@ mod tests {
 
     #[test]
     fn no_bytes_make_it_panic() {
-        for text in
-            ["", "x", "{", "{\"3\": 1}", "{\"99\": [1]}", "3/", "3/-1", "99/1", "3/1 2 99999999999999999999", "SIMPLE"]
-        {
+        for text in [
+            "",
+            "x",
+            "{",
+            "{\"3\": 1}",
+            "{\"99\": [1]}",
+            "{\"3\": [1, -2]}",
+            "{\"0\": [12]}",
+            "3/",
+            "3/-1",
+            "99/1",
+            "3/1 2 99999999999999999999",
+            "SIMPLE",
+        ] {
             assert!(Coverage::from_bytes(text.as_bytes()).is_err(), "{text}");
         }
         let fits = Coverage::new(&["CIRCLE 1 2 3".parse().unwrap()], 6, CoverageKind::Envelope)

@@ -93,7 +93,7 @@ impl DepthMap {
     }
 
     /// As colours, up to a depth.
-    pub(super) fn image(&self, scale: &DepthScale) -> IndexedImage {
+    pub(super) fn image(&self, scale: DepthScale) -> IndexedImage {
         IndexedImage {
             width: self.width as u32,
             height: self.height as u32,

@@ -237,7 +237,7 @@ impl SkyFigure {
         if let Some(depth) = &scene.depth {
             canvas.begin("depth");
             let at = (frame.rect.left as u32, frame.rect.top as u32);
-            canvas.image(&depth.image(&scene.scale), at, scene.samples);
+            canvas.image(&depth.image(scene.scale), at, scene.samples);
             canvas.end();
         }
         canvas.begin("graticule");
@@ -294,7 +294,7 @@ fn around(at: Point, wide: f64, high: f64) -> Rect {
 }
 
 fn label(text: &str, at: Point, anchor: Anchor, size: f64) -> Text<'_> {
-    Text { text, at, anchor, size, colour: Colour::INK, upwards: false, rim: false }
+    Text { words: text, at, anchor, size, colour: Colour::INK, upwards: false, rim: false }
 }
 
 /// How the page is divided.
@@ -563,7 +563,7 @@ fn paint_border(canvas: &mut dyn Canvas, frame: &Frame, thin: f64) {
     let stroke = Stroke { width: thin, colour: Colour::INK };
     let Rect { left, top, right, bottom } = frame.rect;
     let line = if frame.placed.kind.is_all_sky() {
-        let half = frame.placed.whole();
+        let half = Placed::WHOLE;
         (0..=360)
             .map(|i| {
                 let (s, c) = libm::sincos(f64::from(i % 360).to_radians());
@@ -646,7 +646,7 @@ fn paint_colour_bar(canvas: &mut dyn Canvas, page: &Page, frame: &Frame, scale: 
         let depth = if colours == scale.max() {
             i + 1
         } else {
-            1 + ((u64::from(i) * u64::from(scale.max() - 1) + 253) / 254) as u32
+            1 + (u64::from(i) * u64::from(scale.max() - 1)).div_ceil(254) as u32
         };
         let (low, high) = (level(i), level(i + 1));
         // Each reaches a little under the next one: no hairlines between them.

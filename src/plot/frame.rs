@@ -27,7 +27,7 @@ impl Frame {
 
     /// The whole sky, the rectangle no larger than it.
     pub(super) fn whole(placed: Placed, room: Rect) -> Self {
-        let half = placed.whole();
+        let half = Placed::WHOLE;
         let frame = Self::new(placed, room, (0.0, 0.0), half);
         let (w, h) = ((half.0 * frame.scale).floor(), (half.1 * frame.scale).floor());
         let (cx, cy) = ((0.5 * (room.left + room.right)).round(), (0.5 * (room.top + room.bottom)).round());
@@ -113,5 +113,5 @@ pub(super) fn span<'a>(placed: &Placed, polygons: impl Iterator<Item = &'a Conve
         high = (high.0.max(x), high.1.max(y));
     }
     (low.0 < high.0 && low.1 < high.1)
-        .then(|| ((0.5 * (low.0 + high.0), 0.5 * (low.1 + high.1)), (0.5 * (high.0 - low.0), 0.5 * (high.1 - low.1))))
+        .then_some(((0.5 * (low.0 + high.0), 0.5 * (low.1 + high.1)), (0.5 * (high.0 - low.0), 0.5 * (high.1 - low.1))))
 }

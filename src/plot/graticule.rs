@@ -114,7 +114,7 @@ impl Graticule {
         let lat = |v: UnitVector| v.to_lon_lat().lat_deg();
         let corners = [(r.left, r.top), (r.right, r.top), (r.left, r.bottom), (r.right, r.bottom)];
         let [top_left, top_right, bottom_left, bottom_right] = corners;
-        let lon_text = |k: f64| degrees((k * lon_step).rem_euclid(360.0), lon_step);
+        let lon_text = |k: i64| degrees((k as f64 * lon_step).rem_euclid(360.0), lon_step);
         let lon_sides: &[(Place, Point, Point)] = if shown.pole {
             &[
                 (Place::Bottom, bottom_left, bottom_right),
@@ -136,9 +136,9 @@ impl Graticule {
         } else {
             (Place::Left, bottom_left, top_left)
         };
-        let mut named: Vec<f64> = Vec::new();
+        let mut named: Vec<i64> = Vec::new();
         for (k, at) in crossings(frame, a, b, &lat, 0.0, lat_step) {
-            let text = degrees(k * lat_step, lat_step);
+            let text = degrees(k as f64 * lat_step, lat_step);
             // Beyond a pole the same parallels come again.
             if !named.contains(&k) {
                 named.push(k);
@@ -156,7 +156,7 @@ fn crossings(
     angle: &dyn Fn(UnitVector) -> f64,
     zero: f64,
     step: f64,
-) -> Vec<(f64, Point)> {
+) -> Vec<(i64, Point)> {
     const PIECES: u32 = 512;
     let at = |t: f64| (a.0 + t * (b.0 - a.0), a.1 + t * (b.1 - a.1));
     let value = |t: f64| frame.sky(at(t)).map(angle);
@@ -169,8 +169,8 @@ fn crossings(
             let (low, high) = (v0.min(v1), v0.max(v1));
             // A jump of the angle is no crossing.
             if high - low < 90.0 {
-                for k in multiples(zero + low, zero + high, step).map(|m| (m / step).round()) {
-                    let target = k * step - zero;
+                for k in multiples(zero + low, zero + high, step).map(|m| (m / step).round() as i64) {
+                    let target = k as f64 * step - zero;
                     let (mut from, mut to) = (t0, t);
                     for _ in 0..50 {
                         let middle = 0.5 * (from + to);

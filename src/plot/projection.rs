@@ -152,9 +152,7 @@ impl Placed {
     }
 
     /// Half the width and half the height of the plane of a map of the whole sky.
-    pub(super) fn whole(&self) -> (f64, f64) {
-        (2.0 * SQRT_2, SQRT_2)
-    }
+    pub(super) const WHOLE: (f64, f64) = (2.0 * SQRT_2, SQRT_2);
 }
 
 fn around(lon: f64, n: f64) -> Local {

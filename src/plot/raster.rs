@@ -62,7 +62,7 @@ impl Canvas for RasterCanvas {
     }
 
     fn text(&mut self, text: Text<'_>) {
-        let width = text::width(text.text, text.size);
+        let width = text::width(text.words, text.size);
         let shift = match text.anchor {
             Anchor::Start => 0.0,
             Anchor::Middle => -0.5 * width,
@@ -73,7 +73,7 @@ impl Canvas for RasterCanvas {
             if text.upwards { (text.at.0 + y, text.at.1 - x) } else { (text.at.0 + x, text.at.1 + y) }
         };
         let rings: Vec<Vec<Point>> =
-            text::rings(text.text, text.size).iter().map(|r| r.iter().map(|p| place(*p)).collect()).collect();
+            text::rings(text.words, text.size).iter().map(|r| r.iter().map(|p| place(*p)).collect()).collect();
         if text.rim {
             for ring in &rings {
                 let mut closed = ring.clone();
@@ -170,7 +170,9 @@ impl Cover {
     fn edge(&mut self, a: Point, b: Point) {
         let limit = self.width as f64;
         let finite = a.0.is_finite() && a.1.is_finite() && b.0.is_finite() && b.1.is_finite();
-        if !finite || a.1 == b.1 {
+        #[expect(clippy::float_cmp, reason = "only what is exactly level has no area")]
+        let level = a.1 == b.1;
+        if !finite || level {
             return;
         }
         let (direction, top, bottom) = if a.1 < b.1 { (1.0, a, b) } else { (-1.0, b, a) };

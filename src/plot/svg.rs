@@ -37,6 +37,23 @@ impl SvgCanvas {
     }
 }
 
+impl SvgCanvas {
+    fn put_text(&mut self, text: &Text<'_>, more: &str) {
+        let (x, y) = (number(text.at.0), number(text.at.1));
+        let anchor = match text.anchor {
+            Anchor::Start => "start",
+            Anchor::Middle => "middle",
+            Anchor::End => "end",
+        };
+        put(&mut self.text, format_args!("<text x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\""));
+        put(&mut self.text, format_args!(" font-size=\"{}\" fill=\"{}\"", number(text.size), text.colour.hex()));
+        if text.upwards {
+            put(&mut self.text, format_args!(" transform=\"rotate(-90 {x} {y})\""));
+        }
+        put(&mut self.text, format_args!("{more}>{}</text>\n", escaped(text.words)));
+    }
+}
+
 /// Writing to a string cannot fail.
 fn put(text: &mut String, arguments: std::fmt::Arguments<'_>) {
     let _ = text.write_fmt(arguments);
@@ -126,27 +143,15 @@ impl Canvas for SvgCanvas {
     }
 
     fn text(&mut self, text: Text<'_>) {
-        let (x, y) = (number(text.at.0), number(text.at.1));
-        let anchor = match text.anchor {
-            Anchor::Start => "start",
-            Anchor::Middle => "middle",
-            Anchor::End => "end",
-        };
-        put(&mut self.text, format_args!("<text x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\""));
-        put(&mut self.text, format_args!(" font-size=\"{}\" fill=\"{}\"", number(text.size), text.colour.hex()));
-        if text.upwards {
-            put(&mut self.text, format_args!(" transform=\"rotate(-90 {x} {y})\""));
-        }
+        // The rim is a text of its own below: not every viewer knows `paint-order`.
         if text.rim {
-            let width = number(0.3 * text.size);
-            put(
-                &mut self.text,
-                format_args!(
-                    " stroke=\"#ffffff\" stroke-width=\"{width}\" stroke-linejoin=\"round\" paint-order=\"stroke\""
-                ),
+            let rim = format!(
+                " stroke=\"#ffffff\" stroke-width=\"{}\" stroke-linejoin=\"round\" aria-hidden=\"true\"",
+                number(0.3 * text.size)
             );
+            self.put_text(&Text { colour: Colour::WHITE, ..text }, &rim);
         }
-        put(&mut self.text, format_args!(">{}</text>\n", escaped(text.text)));
+        self.put_text(&text, "");
     }
 
     fn image(&mut self, image: &IndexedImage, at: (u32, u32), scale: u32) {

@@ -1,6 +1,6 @@
 //! Letters as outlines: how wide a text is, and its shape.
 //!
-//! Pictures look the same on every machine, so the letters come with the program: the outlines of DejaVu Sans, for the characters
+//! Pictures look the same on every machine, so the letters come with the program: the outlines of `DejaVu` Sans, for the characters
 //! of Latin-1 and a few signs. What is missing is drawn as a question mark.
 
 use std::collections::HashMap;
