@@ -169,7 +169,6 @@ mod tests {
             "{\"99\": [1]}",
             "{\"3\": [1, -2]}",
             "{\"0\": [12]}",
-            "3/",
             "3/-1",
             "99/1",
             "3/1 2 99999999999999999999",
@@ -177,6 +176,8 @@ mod tests {
         ] {
             assert!(Coverage::from_bytes(text.as_bytes()).is_err(), "{text}");
         }
+        let nothing = Coverage::from_bytes(b"3/").unwrap();
+        assert!(nothing.is_empty() && nothing.depth() == 3);
         let fits = Coverage::new(&["CIRCLE 1 2 3".parse().unwrap()], 6, CoverageKind::Envelope)
             .unwrap()
             .to_bytes(CoverageFormat::Fits)

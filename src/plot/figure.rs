@@ -581,7 +581,6 @@ fn paint_axes(canvas: &mut dyn Canvas, page: &Page, frame: &Frame, graticule: &G
     let em = page.em;
     let Rect { left, top, right, bottom } = frame.rect;
     let all_sky = frame.placed.kind.is_all_sky();
-    let pole = graticule.ticks.iter().any(|t| t.place == Place::Inside) && !all_sky;
     canvas.begin("axes");
     let stroke = Stroke { width: thin, colour: Colour::INK };
     let mut last: Vec<(Place, f64, f64)> = Vec::new();
@@ -624,7 +623,7 @@ fn paint_axes(canvas: &mut dyn Canvas, page: &Page, frame: &Frame, graticule: &G
         canvas.text(label(lon_name, (across, bottom + 3.3 * em), Anchor::Middle, em));
         let widest = graticule.ticks.iter().filter(|t| t.place == Place::Left).map(|t| width(&t.text, em));
         let x = left - widest.fold(0.0, f64::max) - 1.5 * em;
-        let name = if pole { lon_name } else { lat_name };
+        let name = if graticule.pole { lon_name } else { lat_name };
         let at = (x.max(1.1 * em), 0.5 * (top + bottom));
         canvas.text(Text { upwards: true, ..label(name, at, Anchor::Middle, em) });
     }

@@ -34,6 +34,8 @@ pub(super) struct Tick {
 pub(super) struct Graticule {
     pub(super) lines: Vec<Vec<Point>>,
     pub(super) ticks: Vec<Tick>,
+    /// A pole is in the picture: right ascensions are named on all its sides.
+    pub(super) pole: bool,
 }
 
 /// What a frame shows of the sky, degrees.
@@ -51,7 +53,7 @@ impl Graticule {
         let Some(shown) = shown(frame) else { return Self::default() };
         let lat_step = if all_sky { 30.0 } else { step(shown.lat.1 - shown.lat.0, 6.0) };
         let lon_step = if all_sky || shown.pole { 30.0 } else { step(2.0 * shown.lon_half, 6.0) };
-        let mut graticule = Self::default();
+        let mut graticule = Self { pole: shown.pole, ..Self::default() };
         graticule.draw(frame, &shown, lon_step, lat_step);
         if all_sky {
             graticule.label_whole(frame, &shown, lon_step, lat_step);
@@ -131,13 +133,13 @@ impl Graticule {
             }
         }
         let middle = 0.5 * (r.left + r.right);
-        let (place, a, b) = if shown.pole {
-            (Place::Inside, (middle, r.bottom), (middle, r.top))
-        } else {
-            (Place::Left, bottom_left, top_left)
-        };
+        // Parallels that bend away from the side, or that close, are named in the middle.
+        let beside = crossings(frame, bottom_left, top_left, &lat, 0.0, lat_step);
+        let inside = crossings(frame, (middle, r.bottom), (middle, r.top), &lat, 0.0, lat_step);
+        let (place, named_at) =
+            if shown.pole || 2 * beside.len() < inside.len() { (Place::Inside, inside) } else { (Place::Left, beside) };
         let mut named: Vec<i64> = Vec::new();
-        for (k, at) in crossings(frame, a, b, &lat, 0.0, lat_step) {
+        for (k, at) in named_at {
             let text = degrees(k as f64 * lat_step, lat_step);
             // Beyond a pole the same parallels come again.
             if !named.contains(&k) {
