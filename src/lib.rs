@@ -8,6 +8,7 @@ pub mod coadd;
 pub mod dataset;
 pub mod datastore;
 pub mod dimension;
+pub mod plot;
 pub mod ranks;
 pub mod registry;
 pub mod simulate;

@@ -19,6 +19,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     ("datastore", 1, &[]),
     ("butler", 2, &[]),
     ("coadd", 2, &["butler"]),
+    ("plot", 2, &["butler"]),
     ("simulate", 2, &[]),
     ("ranks", 3, &[]),
     ("cli", 4, &[]),

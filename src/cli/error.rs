@@ -9,6 +9,7 @@ use crate::camera::CameraError;
 use crate::coadd::CoaddError;
 use crate::datastore::DatastoreError;
 use crate::dimension::{DimensionError, ExpressionError};
+use crate::plot::PlotError;
 use crate::ranks::{BuildError, RanksError};
 use crate::registry::RegistryError;
 use crate::simulate::SimulateError;
@@ -54,6 +55,10 @@ pub(crate) enum CliError {
     #[error(transparent)]
     Simulate(#[from] SimulateError),
     #[error(transparent)]
+    Plot(#[from] PlotError),
+    #[error(transparent)]
+    Sphere(#[from] SphereError),
+    #[error(transparent)]
     Expression(#[from] ExpressionError),
     #[error(transparent)]
     Dimension(#[from] DimensionError),
@@ -83,7 +88,9 @@ impl CliError {
     /// 2 for a command that was not understood, 1 for one that failed.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Usage(_) | Self::Expression(_) => ExitCode::from(2),
+            Self::Usage(_)
+            | Self::Expression(_)
+            | Self::Plot(PlotError::UnknownFormat { .. } | PlotError::BadNumber { .. }) => ExitCode::from(2),
             _ => ExitCode::from(1),
         }
     }

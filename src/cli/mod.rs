@@ -8,6 +8,7 @@
 #![expect(clippy::doc_markdown, reason = "these comments are the help that a person reads in a terminal")]
 
 mod build_coadds;
+mod coverage;
 mod create;
 mod error;
 mod find_patches;
@@ -16,6 +17,7 @@ mod ingest;
 mod measure_stars;
 mod output;
 mod overlaps;
+mod plot;
 mod preview;
 mod progress;
 mod queries;
@@ -60,6 +62,8 @@ enum Command {
     QueryOverlaps(queries::QueryOverlaps),
     FindPatches(find_patches::FindPatches),
     Overlaps(overlaps::Overlaps),
+    Plot(plot::Plot),
+    Coverage(coverage::CoverageCommand),
     Get(get::Get),
     BuildCoadds(build_coadds::BuildCoadds),
     Preview(preview::Preview),
@@ -99,6 +103,8 @@ pub fn run() -> ExitCode {
         Command::QueryOverlaps(command) => command.run(),
         Command::FindPatches(command) => command.run(),
         Command::Overlaps(command) => command.run(),
+        Command::Plot(command) => command.run(),
+        Command::Coverage(command) => command.run(),
         Command::Get(command) => command.run(),
         Command::BuildCoadds(command) => command.run(),
         Command::Preview(command) => command.run(),
