@@ -17,10 +17,12 @@ mod output;
 mod preview;
 mod progress;
 mod queries;
+mod query_regions;
 mod register;
 mod select;
 mod simulate;
 mod skymaps;
+mod update_regions;
 mod verify;
 
 use std::io::IsTerminal;
@@ -55,6 +57,8 @@ enum Command {
     QueryCollections(queries::QueryCollections),
     QueryDimensionRecords(queries::QueryDimensionRecords),
     QueryOverlaps(queries::QueryOverlaps),
+    QueryRegions(query_regions::QueryRegions),
+    UpdateRegions(update_regions::UpdateRegions),
     Get(get::Get),
     BuildCoadds(build_coadds::BuildCoadds),
     Preview(preview::Preview),
@@ -92,6 +96,8 @@ pub fn run() -> ExitCode {
         Command::QueryCollections(command) => command.run(),
         Command::QueryDimensionRecords(command) => command.run(),
         Command::QueryOverlaps(command) => command.run(),
+        Command::QueryRegions(command) => command.run(),
+        Command::UpdateRegions(command) => command.run(),
         Command::Get(command) => command.run(),
         Command::BuildCoadds(command) => command.run(),
         Command::Preview(command) => command.run(),
