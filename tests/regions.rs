@@ -582,7 +582,8 @@ fn tables_say_it_in_every_form() {
     writer.finish().unwrap();
     bunter(&["update-regions", text(&repo), "--table", text(&parquet)]).ok().says(&["12 images updated"]);
     for (now, was) in wcs_regions(&butler).iter().zip(&north) {
-        assert!(now.centroid().separation(was.centroid()) < 1e-13);
+        let near = |v: &UnitVector| was.distance(*v) < 1e-12;
+        assert!(now.vertices().iter().all(near) && (now.area() / was.area() - 1.0).abs() < 1e-6);
     }
     // Only the region: pixels are warped as before.
     assert_eq!(known(&butler)[0].wcs.as_ref(), Some(&better[0]));
@@ -631,7 +632,7 @@ fn bad_tables_are_refused_and_told() {
     refused(with("vertices", "0 0;1 0;1 91"), &["-90 and 90"]);
     refused(with("vertices", "0 0;1 0;inf 1"), &["no position"]);
     refused(with("vertices", "0 0;1 1;1 0;0 1"), &["wrong way"]);
-    refused(with("vertices", "0 0;120 0;240 0.1"), &["hemisphere"]);
+    refused(with("vertices", "0 0;90 0;180 1;270 0"), &["hemisphere"]);
     refused(with("region", "CIRCLE 0 0 1"), &["not a circle"]);
     refused(with("region", "POLYGON 0 0"), &["3 different vertices"]);
     refused(with("header", &header("NAXIS1  = 7\nNAXIS2  = 9\n")), &["7 x 9 pixels", "200 x 220"]);
@@ -777,14 +778,10 @@ fn a_build_after_an_update_builds_what_is_concerned() {
     let after = coadds(&repo, "coadds");
     let kept: Vec<_> = files(&repo.join("coadds"), ".h5").into_iter().filter(|p| paths.contains(p)).collect();
     assert_eq!(kept.len(), patches - concerned.len(), "files of the others are the very same");
-    for (key, coadd) in &after {
-        let changed = concerned.contains(&&(key.0, key.1));
-        assert_eq!(
-            changed,
-            before.get(key).is_none_or(|b| b.image != coadd.image || b.inputs != coadd.inputs),
-            "{key:?}"
-        );
-    }
+    let others = |all: &program::Coadds| -> program::Coadds {
+        all.iter().filter(|(k, _)| !concerned.contains(&&(k.0, k.1))).map(|(k, c)| (k.clone(), c.clone())).collect()
+    };
+    assert_same(&others(&before), &others(&after));
     assert_ne!(inputs(&repo, "coadds"), was);
     bunter(&build(&repo, "coadds")).ok().says(&["0 coadds built"]);
     bunter(&build(&repo, "anew")).ok();

@@ -399,14 +399,42 @@ fn vertices(text: &str) -> Result<ConvexPolygon, String> {
     in_order(points).map_err(|e| e.to_string())
 }
 
+/// Points that run around a convex polygon, to within the rounding of degrees: a straight side may have more than two of
+/// them, and one of these may lie inside by its last bit.
 fn in_order(mut points: Vec<UnitVector>) -> Result<ConvexPolygon, SphereError> {
-    match ConvexPolygon::from_vertices(&points) {
+    let reversed = match ConvexPolygon::from_vertices(&points) {
         Err(SphereError::NotConvex { .. }) => {
             points.reverse();
             ConvexPolygon::from_vertices(&points)
         }
+        other => return other,
+    };
+    match reversed {
+        Err(SphereError::NotConvex { index }) => {
+            let hull = ConvexPolygon::new(&points)?;
+            let centre = hull.centroid();
+            let (around, whole) = (plane_area(centre, &points).abs(), plane_area(centre, hull.vertices()));
+            if (around - whole).abs() <= 1e-9 * whole { Ok(hull) } else { Err(SphereError::NotConvex { index }) }
+        }
         other => other,
     }
+}
+
+/// The area that points run around on the plane that touches the sphere at `centre`, counter-clockwise positive.
+fn plane_area(centre: UnitVector, points: &[UnitVector]) -> f64 {
+    // Two directions across: any one that is not along the centre, made perpendicular, and the third.
+    let axis = if centre.x.abs() < 0.7 { (1.0, 0.0, 0.0) } else { (0.0, 1.0, 0.0) };
+    let along = axis.0 * centre.x + axis.1 * centre.y + axis.2 * centre.z;
+    let (ux, uy, uz) = (axis.0 - along * centre.x, axis.1 - along * centre.y, axis.2 - along * centre.z);
+    let vx = (centre.y * uz - centre.z * uy, centre.z * ux - centre.x * uz, centre.x * uy - centre.y * ux);
+    let on_plane = |p: &UnitVector| {
+        let depth = centre.dot(*p);
+        ((ux * p.x + uy * p.y + uz * p.z) / depth, (vx.0 * p.x + vx.1 * p.y + vx.2 * p.z) / depth)
+    };
+    let next = points.iter().cycle().skip(1);
+    let twice: f64 =
+        points.iter().zip(next).map(|(a, b)| (on_plane(a), on_plane(b))).map(|(a, b)| a.0 * b.1 - b.0 * a.1).sum();
+    0.5 * twice
 }
 
 #[cfg(test)]
@@ -418,6 +446,13 @@ mod tests {
         let one = vertices("0 0;1 0; 1 1;0,1").unwrap();
         let other = vertices("0 1;1 1;1 0;0 0;").unwrap();
         assert!(one.relate(&other).contains() && one.relate(&other).within());
+        // A point of a side that lies inside by rounding is of the side; one that lies inside is a dent.
+        let rounded = vertices("0 0;1 0;0.9999999999999999 0.5;1 1;0 1").unwrap();
+        assert!((rounded.area() / one.area() - 1.0).abs() < 1e-9);
+        let star = "0 1;-0.59 -0.81;0.95 0.31;-0.95 0.31;0.59 -0.81";
+        for dented in ["0 0;1 0;0.99999 0.5;1 1;0 1", star] {
+            assert!(vertices(dented).unwrap_err().contains("wrong way"), "{dented}");
+        }
         for (text, told) in [
             ("", "3 different"),
             ("0 0;1 0", "3 different"),
