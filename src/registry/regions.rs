@@ -117,18 +117,15 @@ impl Registry {
 /// Keeps what a row of `visit_detector` has where it is not `region` (or `wcs`) given; null is given for what is to stay.
 ///
 /// Parameters: the key, the event, region, WCS, no bytes.
-const KEEP: &str = "
-    INSERT INTO region_history (instrument, visit, detector, until_event, region, wcs)
-    SELECT instrument, visit, detector, ?4,
-        CASE WHEN region IS DISTINCT FROM COALESCE(?5, region) THEN COALESCE(region, ?7) END,
-        CASE WHEN wcs IS DISTINCT FROM COALESCE(?6, wcs) THEN COALESCE(wcs, ?7) END
-    FROM visit_detector
-    WHERE instrument = ?1 AND visit = ?2 AND detector = ?3
-        AND (region IS DISTINCT FROM COALESCE(?5, region) OR wcs IS DISTINCT FROM COALESCE(?6, wcs))";
+const KEEP: &str = "INSERT INTO region_history (instrument, visit, detector, until_event, region, wcs) \
+    SELECT instrument, visit, detector, ?4, \
+    CASE WHEN region IS DISTINCT FROM COALESCE(?5, region) THEN COALESCE(region, ?7) END, \
+    CASE WHEN wcs IS DISTINCT FROM COALESCE(?6, wcs) THEN COALESCE(wcs, ?7) END \
+    FROM visit_detector WHERE instrument = ?1 AND visit = ?2 AND detector = ?3 \
+    AND (region IS DISTINCT FROM COALESCE(?5, region) OR wcs IS DISTINCT FROM COALESCE(?6, wcs))";
 
 /// Parameters: the key, region, WCS.
-const REPLACE: &str = "
-    UPDATE visit_detector SET region = COALESCE(?4, region), wcs = COALESCE(?5, wcs)
+const REPLACE: &str = "UPDATE visit_detector SET region = COALESCE(?4, region), wcs = COALESCE(?5, wcs) \
     WHERE instrument = ?1 AND visit = ?2 AND detector = ?3";
 
 /// Keeps the region and WCS of one image before others take their place; false when they are the same.

@@ -75,7 +75,8 @@ pub(super) fn create(database: &mut dyn Database) -> Result<(), RegistryError> {
 /// as it was, and no bytes for what was absent. Its rows refer to `visit_detector` and `region_event`; both are seen to by
 /// the one statement that writes them, and checking a million of them again would cost as much as writing them.
 fn create_region_tables(database: &mut dyn Database) -> Result<(), RegistryError> {
-    database.execute_script(
+    let clustered = database.clustered();
+    database.execute_script(&format!(
         "CREATE TABLE region_event (
              number INTEGER NOT NULL PRIMARY KEY,
              digest BIGINT NOT NULL,
@@ -92,15 +93,15 @@ fn create_region_tables(database: &mut dyn Database) -> Result<(), RegistryError
              until_event INTEGER NOT NULL,
              region BLOB,
              wcs BLOB,
-             PRIMARY KEY (instrument, visit, detector, until_event));
+             PRIMARY KEY (instrument, visit, detector, until_event)){clustered};
          CREATE TABLE region_use (
              run INTEGER NOT NULL REFERENCES collection (id),
              task TEXT NOT NULL,
              used_at BIGINT NOT NULL,
              number BIGINT NOT NULL,
              digest BIGINT NOT NULL,
-             PRIMARY KEY (run, task, used_at));",
-    )
+             PRIMARY KEY (run, task, used_at));"
+    ))
 }
 
 /// Brings the tables of version 1 to this one: tables and a column are added, and nothing that is there is touched.
