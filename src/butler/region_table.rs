@@ -277,9 +277,8 @@ impl Part {
     }
 
     fn row(&self, row: usize, sizes: &Sizes, regions_only: bool) -> Result<Row, String> {
-        let int = |column: &Int64Array, name: &str| match column.is_null(row) {
-            true => Err(format!("it has no {name}")),
-            false => Ok(column.value(row)),
+        let int = |column: &Int64Array, name: &str| {
+            if column.is_null(row) { Err(format!("it has no {name}")) } else { Ok(column.value(row)) }
         };
         let instrument: Arc<str> = match &self.instrument {
             Ok(column) if column.is_null(row) => return Err("it has no instrument".to_owned()),
@@ -292,9 +291,8 @@ impl Part {
     }
 
     fn shaped(&self, row: usize, key: Key, sizes: &Sizes, regions_only: bool) -> Result<Row, String> {
-        let text = |column: &StringArray, name: &str| match column.is_null(row) {
-            true => Err(format!("it has no {name}")),
-            false => Ok(column.value(row).to_owned()),
+        let text = |column: &StringArray, name: &str| {
+            if column.is_null(row) { Err(format!("it has no {name}")) } else { Ok(column.value(row).to_owned()) }
         };
         let polygon = |region: Result<Region, SphereError>| match region {
             Ok(Region::Polygon(polygon)) => Ok(polygon),
@@ -471,7 +469,7 @@ mod tests {
     #[test]
     fn cards_are_lines_or_eighty_characters_each() {
         let lines = "CRVAL1  = 150.5 / degrees\nCTYPE1  = 'RA---TAN'\nEND\n";
-        let fixed: String = lines.lines().map(|line| format!("{line:<80}")).collect();
+        let fixed = lines.lines().map(|line| format!("{line:<80}")).collect::<Vec<_>>().concat();
         for text in [lines, &fixed] {
             let header = cards(text).unwrap();
             assert_eq!((header.f64("CRVAL1").unwrap(), header.str("CTYPE1").unwrap()), (150.5, "RA---TAN"));

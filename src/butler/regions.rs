@@ -330,7 +330,7 @@ impl Butler {
     /// Regions of images whose WCS was found, with what it is the WCS of.
     fn of_wcs(
         &self,
-        images: Vec<(String, Key, Wcs, Option<(i64, i64)>)>,
+        images: Vec<Found>,
         mut failures: Failures,
         options: &UpdateRegionsOptions,
     ) -> Result<Vec<Row>, ButlerError> {
@@ -425,6 +425,9 @@ fn and_visits(filter: Option<Expression>, visits: &[i64]) -> Result<Expression, 
         None => among,
     })
 }
+
+/// What was found to be the WCS of an image: in which file or dataset, the image, the WCS, and of how many pixels it is.
+type Found = (String, Key, Wcs, Option<(i64, i64)>);
 
 /// Instrument, visit, detector.
 pub(super) type Key = (Arc<str>, i64, i64);

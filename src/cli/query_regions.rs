@@ -76,17 +76,13 @@ impl QueryRegions {
             }
             (None, None) => None,
         };
-        let records = match moment {
-            Some(moment) => {
-                let state = butler.registry()?.region_state_at(moment)?;
-                eprintln!("region state {state}");
-                butler.regions_as_of(moment, &query)?
-            }
-            None => {
-                eprintln!("region state {}", butler.reader().region_state()?);
-                butler.reader().dimension_records("visit_detector", &query)?
-            }
+        let (state, records) = if let Some(moment) = moment {
+            (butler.registry()?.region_state_at(moment)?, butler.regions_as_of(moment, &query)?)
+        } else {
+            let now = butler.at_this_moment()?;
+            (now.reader().region_state()?, now.reader().dimension_records("visit_detector", &query)?)
         };
+        eprintln!("region state {state}");
         write_rows(&regions(&records)?, self.format)
     }
 }

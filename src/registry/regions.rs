@@ -224,13 +224,11 @@ impl<'a> Writer<'a> {
         let [Value::Text(instrument), Value::Int(visit), Value::Int(detector)] = key else {
             return Err(RegistryError::damaged("an image without a key"));
         };
-        let number = match self.instruments.iter().position(|i| i == instrument) {
-            Some(at) => at,
-            None => {
-                self.instruments.push(instrument.to_owned());
-                self.instruments.len() - 1
-            }
-        };
+        let known = self.instruments.iter().position(|i| i == instrument);
+        let number = known.unwrap_or_else(|| {
+            self.instruments.push(instrument.to_owned());
+            self.instruments.len() - 1
+        });
         let mut hash = Xxh3::new();
         for value in [region, wcs] {
             if let Value::Bytes(bytes) = value {
