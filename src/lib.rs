@@ -18,8 +18,9 @@ pub mod sphere;
 pub mod wcs;
 
 pub use butler::{
-    Butler, ButlerError, Damage, DiscreteSkyMapOptions, Found, IngestEvent, IngestFailure, IngestOptions, IngestReport,
-    OverlapQuery, RepositoryConfig, Storage, VerifyReport,
+    Butler, ButlerError, Damage, DiscreteSkyMapOptions, Found, ImageOnSky, Improved, IngestEvent, IngestFailure,
+    IngestOptions, IngestReport, OverlapQuery, RegionSource, RepositoryConfig, Storage, UpdateRegionsOptions,
+    VerifyReport,
 };
 pub use dataset::{
     Coadd, Collection, CollectionNameError, CollectionType, DatasetRef, DatasetType, Exposure, FileRecord, FitsLayout,
@@ -31,7 +32,8 @@ pub use dimension::{
     Expression, ExpressionError, InItem, Literal, Operand, ResolvedColumn, Scope, Universe,
 };
 pub use registry::{
-    FoldSummary, Inserted, NewDataset, OrderBy, QuantumRecord, QuantumStatus, Query, Registry, RegistryError,
+    FoldSummary, Inserted, NewDataset, OrderBy, QuantumRecord, QuantumStatus, Query, RegionEvent, RegionEventKind,
+    RegionMoment, RegionState, RegionUpdate, RegionUpdateReport, RegionUse, Registry, RegistryAsOf, RegistryError,
     RegistryReader,
 };
 pub use skymap::{

@@ -12,7 +12,7 @@ use program::{
     tiny_repository, tiny_survey,
 };
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: &[&str] = &[
     "simulate",
     "create",
     "register-instrument",
@@ -27,6 +27,8 @@ const COMMANDS: [&str; 19] = [
     "query-overlaps",
     "find-patches",
     "overlaps",
+    "query-regions",
+    "update-regions",
     "get",
     "build-coadds",
     "preview",

@@ -110,6 +110,24 @@ impl Butler {
         self.registry.as_deref().ok_or(ButlerError::ReadOnly { doing: "write to the registry" })
     }
 
+    /// This butler as the repository is now: all it answers is of this moment, whatever others write meanwhile. It cannot
+    /// write. A butler that was opened from a snapshot is of one moment by itself.
+    ///
+    /// # Errors
+    /// [`ButlerError::Registry`] when the registry cannot be opened once more.
+    pub fn at_this_moment(&self) -> Result<Self, ButlerError> {
+        let Some(registry) = &self.registry else {
+            return Ok(Self::with_reader(&self.root, Arc::clone(&self.reader)));
+        };
+        let registry = Arc::new(registry.at_this_moment()?);
+        Ok(Self::with_parts(&self.root, Arc::clone(&registry) as Arc<dyn RegistryReader + Send + Sync>, Some(registry)))
+    }
+
+    /// The registry, shared; none in a butler that was opened from a snapshot.
+    pub(super) fn registry_handle(&self) -> Option<&Arc<Registry>> {
+        self.registry.as_ref()
+    }
+
     /// Registers an instrument with its detectors and filters. Doing it twice changes nothing; new detectors and filters
     /// are added.
     ///

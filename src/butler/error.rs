@@ -94,6 +94,14 @@ pub enum ButlerError {
         /// What is wrong with it, and what to do.
         message: String,
     },
+    /// An update of regions holds something that cannot be used.
+    #[error("no region was updated, for {what} cannot be used: {source}")]
+    RegionUpdate {
+        /// Which rows, files or images.
+        what: String,
+        /// Why not.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The file's headers cannot be translated.
     #[error(transparent)]
     Camera(#[from] CameraError),

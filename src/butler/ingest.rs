@@ -393,7 +393,7 @@ fn ambiguous(path: &Path, infos: &[ObservationInfo]) -> Option<ButlerError> {
 }
 
 /// Only exposures have the headers that an ingest reads its dimension values from.
-fn check_type(dataset_type: &DatasetType) -> Result<(), ButlerError> {
+pub(super) fn check_type(dataset_type: &DatasetType) -> Result<(), ButlerError> {
     let fits = dataset_type.storage_class == StorageClass::Exposure
         && dataset_type.dimensions.iter().all(|d| matches!(&**d, "instrument" | "visit" | "detector"))
         && dataset_type.dimensions.len() == 3;

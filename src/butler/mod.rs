@@ -18,6 +18,8 @@ mod observation;
 mod overlaps;
 mod records;
 mod region;
+mod region_table;
+mod regions;
 mod sky_maps;
 mod storage;
 mod verify;
@@ -28,6 +30,7 @@ pub use discrete::DiscreteSkyMapOptions;
 pub use error::ButlerError;
 pub use ingest::{IngestEvent, IngestFailure, IngestOptions, IngestReport, Storage};
 pub use overlaps::OverlapQuery;
+pub use regions::{ImageOnSky, Improved, RegionSource, UpdateRegionsOptions};
 pub use storage::{Found, store};
 pub use verify::{Damage, VerifyReport};
 

@@ -6,7 +6,8 @@ use super::{ButlerError, region};
 use crate::camera::ObservationInfo;
 use crate::dataset::Exposure;
 use crate::datastore::{FitsFile, read_fits_exposure};
-use crate::sphere::ConvexPolygon;
+use crate::sphere::{ConvexPolygon, SphereError};
+use crate::wcs::{PixelBox, Wcs};
 
 /// Points on each side of a detector whose hull is its region: a distorted side is a curve.
 const POINTS_PER_SIDE: usize = 9;
@@ -42,9 +43,13 @@ pub(super) fn measure(path: &Path, info: &mut ObservationInfo) -> Result<(Exposu
         .iter()
         .filter(|v| v.is_finite() && **v > 0.0)
         .fold((0.0, 0_u64), |(sum, count), v| (sum + f64::from(*v), count + 1));
-    let boundary = info.wcs.boundary(exposure.bbox, POINTS_PER_SIDE);
-    let region = ConvexPolygon::new(&boundary)
+    let region = region_of(&info.wcs, exposure.bbox)
         .map_err(|e| refuse(format!("the WCS puts the image on no region of the sky ({e}): check its keywords")))?;
     let mean_variance = (count > 0).then(|| sum / count as f64);
     Ok((exposure, Measured { region: region::encode(&region), mean_variance }))
+}
+
+/// The region of the sky that pixels lie on.
+pub(super) fn region_of(wcs: &Wcs, pixels: PixelBox) -> Result<ConvexPolygon, SphereError> {
+    ConvexPolygon::new(&wcs.boundary(pixels, POINTS_PER_SIDE))
 }

@@ -184,6 +184,16 @@ impl BuildCoadds {
         if report.replaced > 0 {
             say(format!("{} coadds were out of date, and are replaced", report.replaced))?;
         }
+        if report.removed > 0 {
+            say(format!("{} coadds are removed, for no image touches their patch any more", report.removed))?;
+        }
+        if report.regions_now != report.regions {
+            say(format!(
+                "warning: the regions changed while this was built, from state {} to {}: the same command again builds \
+                 what that concerns",
+                report.regions, report.regions_now
+            ))?;
+        }
         let mpix = report.built.iter().map(|d| d.result.warped_pixels).sum::<u64>() as f64 / 1e6;
         say(format!(
             "{} coadds built in {:.2} s on {ranks} rank{}: {mpix:.1} Mpix warped, {:.1} Mpix/s",

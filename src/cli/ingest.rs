@@ -59,16 +59,7 @@ enum StorageName {
 
 impl Ingest {
     pub(crate) fn run(&self) -> Result<(), CliError> {
-        let mut cameras = Cameras::built_in()?;
-        for path in &self.camera {
-            let name = path.display().to_string();
-            let text = std::fs::read_to_string(path).map_err(|source| CliError::File {
-                doing: "read",
-                path: name.clone(),
-                source,
-            })?;
-            cameras.add_toml(&name, &text)?;
-        }
+        let cameras = cameras(&self.camera)?;
         let options = IngestOptions {
             run: self.run.clone(),
             dataset_type: self.dataset_type.clone(),
@@ -118,4 +109,19 @@ impl Ingest {
             n => Err(CliError::Failed(format!("{n} of {n} files were not ingested"))),
         }
     }
+}
+
+/// The built-in cameras, and those that a person has described.
+pub(super) fn cameras(files: &[PathBuf]) -> Result<Cameras, CliError> {
+    let mut cameras = Cameras::built_in()?;
+    for path in files {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|source| CliError::File {
+            doing: "read",
+            path: name.clone(),
+            source,
+        })?;
+        cameras.add_toml(&name, &text)?;
+    }
+    Ok(cameras)
 }

@@ -21,11 +21,13 @@ mod plot;
 mod preview;
 mod progress;
 mod queries;
+mod query_regions;
 mod register;
 mod select;
 mod simulate;
 mod skymaps;
 mod table_output;
+mod update_regions;
 mod verify;
 
 use std::io::IsTerminal;
@@ -64,6 +66,8 @@ enum Command {
     Overlaps(overlaps::Overlaps),
     Plot(plot::Plot),
     Coverage(coverage::CoverageCommand),
+    QueryRegions(query_regions::QueryRegions),
+    UpdateRegions(update_regions::UpdateRegions),
     Get(get::Get),
     BuildCoadds(build_coadds::BuildCoadds),
     Preview(preview::Preview),
@@ -105,6 +109,8 @@ pub fn run() -> ExitCode {
         Command::Overlaps(command) => command.run(),
         Command::Plot(command) => command.run(),
         Command::Coverage(command) => command.run(),
+        Command::QueryRegions(command) => command.run(),
+        Command::UpdateRegions(command) => command.run(),
         Command::Get(command) => command.run(),
         Command::BuildCoadds(command) => command.run(),
         Command::Preview(command) => command.run(),

@@ -17,6 +17,8 @@ mod table;
 mod value;
 
 pub use error::DatastoreError;
+pub(crate) use fits::{is_wcs, parse_header};
+
 pub use fits::{FitsFile, FitsWriter, Hdu, HduKind, read_fits_exposure, write_fits_coadd, write_fits_exposure};
 pub use hdf5::{
     StorageOptions, read_coadd, read_component, read_exposure, read_table, write_coadd, write_exposure, write_table,

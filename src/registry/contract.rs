@@ -3,7 +3,7 @@
 use arrow::record_batch::RecordBatch;
 use uuid::Uuid;
 
-use super::RegistryError;
+use super::{RegionState, RegistryError};
 use crate::dataset::{Collection, DatasetRef, DatasetType, FileRecord};
 use crate::dimension::{DataId, Expression};
 
@@ -151,6 +151,14 @@ pub trait RegistryReader {
     /// # Errors
     /// [`RegistryError::UnknownSkyMap`] with the nearest name.
     fn sky_map_definition(&self, name: &str) -> Result<String, RegistryError>;
+
+    /// Which regions and WCSs of images the answers are of. One that keeps no history is always in its first state.
+    ///
+    /// # Errors
+    /// [`RegistryError`] when the store cannot be read; [`RegistryError::Store`] for a snapshot that does not say.
+    fn region_state(&self) -> Result<RegionState, RegistryError> {
+        Ok(RegionState::default())
+    }
 }
 
 #[cfg(test)]

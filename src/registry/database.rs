@@ -111,6 +111,9 @@ pub(super) trait Database: Send {
     /// The type of an integer key that the database chooses.
     fn serial(&self) -> &'static str;
 
+    /// What follows the columns of a table that is kept in the order of its key, without an index beside it.
+    fn clustered(&self) -> &'static str;
+
     /// Whether a text matches a pattern of `*` and `?`; `pattern` is the parameter with [`Database::glob_pattern`].
     fn glob(&self, text: &str, pattern: &str) -> String;
 

@@ -12,7 +12,7 @@ use super::database::{Database, Row, Value};
 use super::dataset_types::{self, DatasetTypeRow};
 use super::dimension_records::{limit, order_by};
 use super::relation::{Parameter, Relation};
-use super::{Query, Registry, RegistryError, RegistryReader, schema};
+use super::{Query, RegionState, Registry, RegistryError, RegistryReader, schema};
 use crate::dataset::{Collection, DatasetRef, DatasetType, FileRecord, Format, PathTemplate};
 use crate::dimension::{ColumnType, DataId, DimensionValue, Scope, Universe};
 
@@ -74,6 +74,10 @@ impl RegistryReader for Registry {
 
     fn sky_map_definition(&self, name: &str) -> Result<String, RegistryError> {
         self.read_sky_map_definition(name)
+    }
+
+    fn region_state(&self) -> Result<RegionState, RegistryError> {
+        self.read(|database| Ok(super::region_state::last(database)?.0))
     }
 }
 

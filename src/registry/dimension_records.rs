@@ -4,9 +4,12 @@ use arrow::array::RecordBatch;
 
 use super::columns::{Cells, ColumnBuilder, element_cells, table};
 use super::database::{Database, Value};
+use super::region_history::{AsOf, source_as_of};
+use super::region_state::{PendingEvent, whoami};
+use super::regions::keep;
 use super::relation::{Relation, element_source, own_dimensions};
-use super::schema::{parents, quoted};
-use super::{Inserted, OrderBy, Query, Registry, RegistryError};
+use super::schema::{FIRST_EVENT, has_history, parents, quoted};
+use super::{Inserted, OrderBy, Query, RegionEventKind, Registry, RegistryError};
 use crate::dimension::{Element, ElementStorage, Scope, Universe, check_text, near_miss};
 
 impl Registry {
@@ -88,12 +91,14 @@ impl Registry {
             }
         }
         let inserted = self.write(|database| {
-            let mut writer = Writer::new(database, element, &cells, on_difference);
+            let mut events = Events::begin(database, element)?;
+            let mut writer = Writer::new(database, element, &cells, on_difference, events.as_mut());
             let mut inserted = Inserted::default();
             for row in 0..records.num_rows() {
                 let is_new = writer.write(row)?;
                 inserted.count(is_new);
             }
+            events.map_or(Ok(()), |events| events.finish(database))?;
             Ok(inserted)
         })?;
         if inserted.new >= 1000 {
@@ -102,16 +107,51 @@ impl Registry {
         Ok(inserted)
     }
 
+    /// Some columns of the records of an element, in the order asked: of millions of images the sizes, without their WCSs.
+    ///
+    /// # Errors
+    /// As [`RegistryReader::dimension_records`](super::RegistryReader::dimension_records), with
+    /// [`RegistryError::Dimension`] for an unknown column too.
+    pub fn record_columns(&self, element: &str, columns: &[&str], query: &Query) -> Result<RecordBatch, RegistryError> {
+        self.read_records_as_of(element, Some(columns), query, AsOf::Now)
+    }
+
     /// See [`RegistryReader::dimension_records`](super::RegistryReader::dimension_records).
     pub(super) fn read_dimension_records(&self, element: &str, query: &Query) -> Result<RecordBatch, RegistryError> {
+        self.read_records_as_of(element, None, query, AsOf::Now)
+    }
+
+    /// The same, with regions and WCSs as they were.
+    pub(super) fn read_records_as_of(
+        &self,
+        element: &str,
+        columns: Option<&[&str]>,
+        query: &Query,
+        as_of: AsOf,
+    ) -> Result<RecordBatch, RegistryError> {
         let element = Universe::builtin().element(element)?;
         let group = Universe::builtin().group(element.required.iter().copied())?;
         let scope = Scope::new(group, format!("`{}` records", element.name));
         self.read(|database| {
-            let source = element_source(element)?;
+            let source = match as_of {
+                AsOf::Event(event) if has_history(element) => source_as_of(element, event),
+                _ => element_source(element)?,
+            };
+            let all: Vec<_> = element.columns().collect();
+            let wanted = match columns {
+                None => all,
+                Some(names) => names
+                    .iter()
+                    .map(|name| match all.iter().find(|c| c.0 == *name) {
+                        Some(column) => Ok(*column),
+                        // Not a key, so it must be metadata: its error has the near miss.
+                        None => element.column(name).map(|c| (c.name, c.column_type, c.nullable)),
+                    })
+                    .collect::<Result<_, _>>()?,
+            };
             let mut columns: Vec<_> =
-                element.columns().map(|(n, k, nullable)| ColumnBuilder::new(n, k, nullable)).collect();
-            let names: Vec<_> = element.columns().map(|c| format!("\"{}\".\"{}\"", element.name, c.0)).collect();
+                wanted.iter().map(|(n, k, nullable)| ColumnBuilder::new(*n, *k, *nullable)).collect();
+            let names: Vec<_> = wanted.iter().map(|c| format!("\"{}\".\"{}\"", element.name, c.0)).collect();
             let mut relation = Relation::new(&scope, database, element.name, own_dimensions(element));
             let filter = query.filter.as_ref().map(|f| relation.filter(f)).transpose()?;
             let mut order = order_by(&mut relation, &query.order_by)?;
@@ -127,7 +167,11 @@ impl Registry {
             let parameters: Vec<_> = relation.into_parameters();
             let values: Vec<_> = parameters.iter().map(super::relation::Parameter::value).collect();
             database.query(&sql, &values, &mut |row| {
-                columns.iter_mut().enumerate().try_for_each(|(i, column)| column.push(row.get(i)))
+                columns.iter_mut().enumerate().try_for_each(|(i, column)| match row.get(i) {
+                    // The history's word for what was absent.
+                    Value::Bytes([]) if as_of != AsOf::Now => column.push(Value::Null),
+                    value => column.push(value),
+                })
             })?;
             table(columns)
         })
@@ -171,6 +215,30 @@ pub(super) fn limit(limit: Option<usize>) -> String {
     limit.map_or_else(String::new, |n| format!(" LIMIT {}", i64::try_from(n).unwrap_or(i64::MAX)))
 }
 
+/// The region events of writing records that have regions: one of those that are new, one of those that are replaced.
+struct Events {
+    event: PendingEvent,
+    kind: RegionEventKind,
+}
+
+impl Events {
+    /// `None` for an element whose records have no regions.
+    fn begin(database: &mut dyn Database, element: &Element) -> Result<Option<Self>, RegistryError> {
+        if !has_history(element) {
+            return Ok(None);
+        }
+        Ok(Some(Self { event: PendingEvent::begin(database)?, kind: RegionEventKind::Ingest }))
+    }
+
+    fn finish(self, database: &mut dyn Database) -> Result<(), RegistryError> {
+        let source = match self.kind {
+            RegionEventKind::Ingest => "new records",
+            RegionEventKind::Update => "replaced records",
+        };
+        self.event.finish(database, self.kind, &whoami(), "", source).map(drop)
+    }
+}
+
 /// What to do with a record that is there and differs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum OnDifference {
@@ -190,6 +258,8 @@ struct Writer<'a> {
     parents: Vec<(&'static Element, String)>,
     /// For each parent the last row whose parent was found.
     seen: Vec<Option<usize>>,
+    /// Of records that have regions.
+    events: Option<&'a mut Events>,
 }
 
 impl<'a> Writer<'a> {
@@ -198,8 +268,10 @@ impl<'a> Writer<'a> {
         element: &'static Element,
         cells: &'a [(&'static str, Cells)],
         on_difference: OnDifference,
+        events: Option<&'a mut Events>,
     ) -> Self {
         let names: Vec<_> = cells.iter().map(|(name, _)| *name).collect();
+        let inserted: Vec<_> = names.iter().copied().chain(events.as_ref().map(|_| FIRST_EVENT)).collect();
         let keys = |first: usize| {
             let equal = element.required.iter().enumerate().map(|(i, key)| format!("\"{key}\" = ?{}", first + i));
             equal.collect::<Vec<_>>().join(" AND ")
@@ -212,7 +284,7 @@ impl<'a> Writer<'a> {
             .map(|p| (p, exists(p)))
             .collect();
         Self {
-            insert: database.insert_or_nothing(element.name, &names),
+            insert: database.insert_or_nothing(element.name, &inserted),
             select: format!("SELECT {} FROM \"{}\" WHERE {}", quoted(&names), element.name, keys(1)),
             update: format!("UPDATE \"{}\" SET {} WHERE {}", element.name, sets.join(", "), keys(metadata.len() + 1)),
             seen: vec![None; parents.len()],
@@ -221,6 +293,7 @@ impl<'a> Writer<'a> {
             element,
             cells,
             on_difference,
+            events,
         }
     }
 
@@ -261,11 +334,17 @@ impl<'a> Writer<'a> {
             }
             self.seen[i] = Some(row);
         }
-        let values: Vec<_> = self.cells.iter().map(|(_, cells)| cells.get(row)).collect();
+        let mut values: Vec<_> = self.cells.iter().map(|(_, cells)| cells.get(row)).collect();
+        let keys: Vec<_> = self.element.required.iter().map(|k| self.value(k, row)).collect();
+        let (region, wcs) = (self.value("region", row), self.value("wcs", row));
+        values.extend(self.events.as_ref().map(|events| Value::Int(events.event.number())));
         if self.database.execute(&self.insert, &values)? > 0 {
+            if let Some(events) = &mut self.events {
+                events.event.count(&[keys.as_slice(), &[region, wcs]].concat());
+            }
             return Ok(true);
         }
-        let keys: Vec<_> = self.element.required.iter().map(|k| self.value(k, row)).collect();
+        values.truncate(self.cells.len());
         let mut difference = None;
         self.database.query(&self.select, &keys, &mut |stored| {
             let differs = (0..values.len()).find(|i| stored.get(*i) != values[*i]);
@@ -280,6 +359,17 @@ impl<'a> Writer<'a> {
                 existing: format!("{column} {existing}"),
                 new,
             });
+        }
+        if let (Some(events), [instrument, visit, detector]) = (&mut self.events, keys.as_slice()) {
+            let key = [*instrument, *visit, *detector];
+            // A column that is given replaces also by nothing; one that is not given leaves what is there.
+            let given = |name: &str, value| match value {
+                Value::Null if self.cells.iter().any(|(n, _)| *n == name) => Value::Bytes(&[]),
+                value => value,
+            };
+            if keep(self.database, &mut events.event, key, given("region", region), given("wcs", wcs))? {
+                events.kind = RegionEventKind::Update;
+            }
         }
         let is_metadata = |name: &str| self.element.metadata.iter().any(|c| c.name == name);
         let mut values: Vec<_> =

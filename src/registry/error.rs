@@ -1,5 +1,6 @@
 //! [`RegistryError`]: why the registry cannot answer or write.
 
+use super::RegionState;
 use super::database::Value;
 use crate::dataset::{CollectionNameError, TemplateError};
 use crate::dimension::{DimensionError, did_you_mean};
@@ -76,6 +77,45 @@ pub enum RegistryError {
         missing: String,
         /// How to bring that about.
         hint: &'static str,
+    },
+    /// Regions for images that the registry does not know.
+    #[error(
+        "{missing} of {rows} data IDs name no image of registry {location}: {}{}; nothing was written. Correct them, or \
+         leave them out with --skip-missing",
+        first.join("; "),
+        if *missing > first.len() as u64 { "; …" } else { "" }
+    )]
+    NoSuchImages {
+        /// The registry.
+        location: String,
+        /// How many data IDs name nothing.
+        missing: u64,
+        /// How many there were.
+        rows: u64,
+        /// The first of them, each with what comes near.
+        first: Vec<String>,
+    },
+    /// Regions were worked out from regions that are no longer those of the registry, or a result was.
+    #[error("{what} is of region state {from}, but the registry is in state {to} ({since}): {hint}")]
+    StaleRegions {
+        /// What was made of the old state.
+        what: String,
+        /// The state that it was made of.
+        from: RegionState,
+        /// The state of the registry.
+        to: RegionState,
+        /// What has happened since.
+        since: String,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// There is no such region event.
+    #[error("there is no region event {asked}: {known}")]
+    NoSuchRegionEvent {
+        /// What was asked for.
+        asked: String,
+        /// Which there are.
+        known: String,
     },
     /// Something that cannot be written.
     #[error("{what} cannot be written: {reason}")]

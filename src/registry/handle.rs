@@ -31,6 +31,8 @@ use super::{RegistryError, schema};
 pub struct Registry {
     database: Mutex<Box<dyn Database>>,
     location: String,
+    /// Whether a transaction for reading is open as long as this lives.
+    one_moment: bool,
 }
 
 impl std::fmt::Debug for Registry {
@@ -98,7 +100,7 @@ impl Registry {
     /// [`RegistryError::Store`] where there is no file; [`RegistryError::Damaged`] for a file that is not a registry;
     /// [`RegistryError::SchemaVersion`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, RegistryError> {
-        Self::checked(Sqlite::open(path.as_ref(), false)?)
+        Self::checked(Sqlite::open(path.as_ref(), false)?, false)
     }
 
     /// Opens a registry for reading. A file in a folder that cannot be written to is fine.
@@ -106,7 +108,7 @@ impl Registry {
     /// # Errors
     /// As [`Registry::open`]. What writes gives [`RegistryError::ReadOnly`].
     pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self, RegistryError> {
-        Self::checked(Sqlite::open(path.as_ref(), true)?)
+        Self::checked(Sqlite::open(path.as_ref(), true)?, true)
     }
 
     /// A registry that is gone when it is dropped: for tests, and for trying things out.
@@ -116,13 +118,32 @@ impl Registry {
     pub fn in_memory() -> Result<Self, RegistryError> {
         let mut database = Sqlite::in_memory()?;
         schema::create(&mut database)?;
-        Self::checked(database)
+        Self::checked(database, false)
     }
 
-    fn checked(mut database: Sqlite) -> Result<Self, RegistryError> {
-        schema::check_version(&mut database)?;
+    fn checked(mut database: Sqlite, read_only: bool) -> Result<Self, RegistryError> {
+        schema::check_version(&mut database, read_only)?;
         let location = database.location().to_owned();
-        Ok(Self { database: Mutex::new(Box::new(database)), location })
+        Ok(Self { database: Mutex::new(Box::new(database)), location, one_moment: false })
+    }
+
+    /// This registry as it is now: whatever is written later, by whomever, all answers are of this moment. What would write
+    /// gives [`RegistryError::ReadOnly`].
+    ///
+    /// For work that asks several questions whose answers must fit together, such as a join and the WCSs of what it found.
+    /// Writers do not wait for it, but on a network file system, where they do: drop it soon.
+    ///
+    /// # Errors
+    /// [`RegistryError::Store`] for a registry in memory, which has one connection only, and as [`Registry::open`].
+    pub fn at_this_moment(&self) -> Result<Self, RegistryError> {
+        let registry = Self { one_moment: true, ..Self::open_read_only(&self.location)? };
+        {
+            let mut database = registry.database.lock().unwrap_or_else(PoisonError::into_inner);
+            database.begin(Access::Read)?;
+            // The moment is that of the first look.
+            schema::check_version(database.as_mut(), true)?;
+        }
+        Ok(registry)
     }
 
     /// Waits at most so long (two minutes unless told) for another process that is writing, then gives
@@ -166,6 +187,12 @@ impl Registry {
         work: impl FnOnce(&mut dyn Database) -> Result<T, RegistryError>,
     ) -> Result<T, RegistryError> {
         let mut database = self.database.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.one_moment {
+            return match access {
+                Access::Read => work(database.as_mut()).map_err(|e| e.at(&self.location)),
+                Access::Write => Err(RegistryError::ReadOnly { location: self.location.clone() }),
+            };
+        }
         // A thread that panicked in a transaction left it open.
         database.rollback();
         database.begin(access)?;

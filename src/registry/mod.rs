@@ -5,6 +5,9 @@
 //! universe; filters become SQL with bound parameters; tables are Arrow record batches. What differs between databases is
 //! behind one small trait (`database.rs`), so that another one is one more file beside `sqlite.rs`.
 //!
+//! Regions of images change after they came in: each change is an event with a number, what it superseded is kept, and
+//! [`RegionState`] says which regions an answer is of.
+//!
 //! Left out: the bytes of datasets (`datastore`), overlaps on the sky and what ranks read (`snapshot`), who may write to which
 //! run (`butler`). Regions and WCSs are opaque bytes here.
 
@@ -20,6 +23,9 @@ mod error;
 mod handle;
 mod lock_holder;
 mod quantum;
+mod region_history;
+mod region_state;
+mod regions;
 mod relation;
 mod schema;
 mod sqlite;
@@ -29,3 +35,6 @@ pub use dataset_writer::NewDataset;
 pub use error::RegistryError;
 pub use handle::{Inserted, Registry};
 pub use quantum::{FoldSummary, QuantumRecord, QuantumStatus};
+pub use region_history::{RegionMoment, RegionUse, RegistryAsOf};
+pub use region_state::{RegionEvent, RegionEventKind, RegionState};
+pub use regions::{RegionUpdate, RegionUpdateReport};

@@ -1,11 +1,11 @@
 //! The tables, made from the universe, and their version.
 
 use super::RegistryError;
-use super::database::{Database, Value};
+use super::database::{Access, Database, Value};
 use crate::dimension::{ColumnType, DimensionGroup, Element, ElementStorage, Universe};
 
 /// Version of the tables. A change of any `CREATE TABLE` below, or of the universe, wants a new one and a migration.
-pub(super) const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
 
 const NAME: &str = "bunter_schema";
 
@@ -23,6 +23,9 @@ pub(super) const fn sql_type(kind: ColumnType) -> &'static str {
 pub(super) fn quoted(names: &[&str]) -> String {
     names.iter().map(|n| format!("\"{n}\"")).collect::<Vec<_>>().join(", ")
 }
+
+/// The column, beside those of the universe, that says with which region event a record with a region came in.
+pub(super) const FIRST_EVENT: &str = "first_event";
 
 /// Makes all tables of an empty database. Tables of datasets are made with the first dataset type of their dimensions.
 pub(super) fn create(database: &mut dyn Database) -> Result<(), RegistryError> {
@@ -60,9 +63,62 @@ pub(super) fn create(database: &mut dyn Database) -> Result<(), RegistryError> {
     for element in Universe::builtin().elements().iter().filter(|e| e.storage == ElementStorage::Table) {
         database.execute_script(&element_table(element))?;
     }
+    create_region_tables(database)?;
     database
         .execute(&format!("INSERT INTO {NAME} (name, value) VALUES ('version', ?1)"), &[Value::Int(VERSION)])
         .map(|_| ())
+}
+
+/// Makes the tables of what became of regions.
+///
+/// `region_history` holds only what was superseded: in a row what was valid until the event, null for what that event left
+/// as it was, and no bytes for what was absent. Its rows refer to `visit_detector` and `region_event`; both are seen to by
+/// the one statement that writes them, and checking a million of them again would cost as much as writing them.
+fn create_region_tables(database: &mut dyn Database) -> Result<(), RegistryError> {
+    let clustered = database.clustered();
+    database.execute_script(&format!(
+        "CREATE TABLE region_event (
+             number INTEGER NOT NULL PRIMARY KEY,
+             digest BIGINT NOT NULL,
+             made_at BIGINT NOT NULL,
+             kind INTEGER NOT NULL,
+             who TEXT NOT NULL,
+             message TEXT NOT NULL,
+             source TEXT NOT NULL,
+             images BIGINT NOT NULL);
+         CREATE TABLE region_history (
+             instrument TEXT NOT NULL,
+             visit INTEGER NOT NULL,
+             detector INTEGER NOT NULL,
+             until_event INTEGER NOT NULL,
+             region BLOB,
+             wcs BLOB,
+             PRIMARY KEY (instrument, visit, detector, until_event)){clustered};
+         CREATE TABLE region_use (
+             run INTEGER NOT NULL REFERENCES collection (id),
+             task TEXT NOT NULL,
+             used_at BIGINT NOT NULL,
+             number BIGINT NOT NULL,
+             digest BIGINT NOT NULL,
+             PRIMARY KEY (run, task, used_at));"
+    ))
+}
+
+/// Brings the tables of version 1 to this one: tables and a column are added, and nothing that is there is touched.
+fn upgrade_from_1(database: &mut dyn Database) -> Result<(), RegistryError> {
+    for element in Universe::builtin().elements().iter().filter(|e| has_history(e)) {
+        database.execute_script(&format!(
+            "ALTER TABLE \"{}\" ADD COLUMN {FIRST_EVENT} INTEGER NOT NULL DEFAULT 0",
+            element.name
+        ))?;
+    }
+    create_region_tables(database)?;
+    database.execute(&format!("UPDATE {NAME} SET value = ?1 WHERE name = 'version'"), &[Value::Int(2)]).map(|_| ())
+}
+
+/// Whether the regions of an element's records are kept when others take their place.
+pub(super) fn has_history(element: &Element) -> bool {
+    element.spatial && element.storage == ElementStorage::Table
 }
 
 /// `CREATE TABLE` of an element.
@@ -73,6 +129,9 @@ fn element_table(element: &Element) -> String {
             format!("\"{name}\" {}{}", sql_type(kind), if nullable { "" } else { " NOT NULL" })
         })
         .collect();
+    if has_history(element) {
+        lines.push(format!("{FIRST_EVENT} INTEGER NOT NULL DEFAULT 0"));
+    }
     lines.push(format!("PRIMARY KEY ({})", quoted(element.required)));
     for other in parents(element.required, element.implied) {
         if other.name != element.name {
@@ -141,27 +200,62 @@ pub(super) fn create_dataset_table(
     database.execute_script(&format!("CREATE TABLE {} ({})", dataset_table(group_id), lines.join(", ")))
 }
 
-/// Refuses a database that is not a registry, or one of another version.
-pub(super) fn check_version(database: &mut dyn Database) -> Result<(), RegistryError> {
+/// Refuses a database that is not a registry, or one of another version; one of version 1 that may be written to is brought
+/// to this version, in one transaction.
+pub(super) fn check_version(database: &mut dyn Database, read_only: bool) -> Result<(), RegistryError> {
+    let found = version(database)?;
+    let hint = match found {
+        VERSION => return Ok(()),
+        newer if newer > VERSION => "it was written by a newer bunter; update this one",
+        1 if read_only => {
+            "open it once to write, and it is upgraded in place: `bunter query-collections` by its owner does"
+        }
+        1 => return upgrade(database),
+        _ => "migrate it with `bunter migrate`",
+    };
+    let location = database.location().to_owned();
+    Err(RegistryError::SchemaVersion { location, found, supported: VERSION, hint })
+}
+
+fn upgrade(database: &mut dyn Database) -> Result<(), RegistryError> {
+    let mut work = || {
+        database.begin(Access::Write)?;
+        // Another process may have been faster.
+        if version(database)? == 1 {
+            upgrade_from_1(database)?;
+        }
+        database.commit()
+    };
+    let done = work();
+    if done.is_err() {
+        database.rollback();
+    }
+    match done {
+        Err(RegistryError::ReadOnly { location }) => Err(RegistryError::SchemaVersion {
+            location,
+            found: 1,
+            supported: VERSION,
+            hint: "whoever may write to it opens it once, and it is upgraded in place: `bunter query-collections` does",
+        }),
+        other => other,
+    }
+}
+
+fn version(database: &mut dyn Database) -> Result<i64, RegistryError> {
     let mut found = None;
     let sql = format!("SELECT value FROM {NAME} WHERE name = 'version'");
     let answer = database.query(&sql, &[], &mut |row| {
         found = Some(row.int(0)?);
         Ok(())
     });
-    let location = database.location().to_owned();
-    let not_ours =
-        || RegistryError::Damaged { location: location.clone(), what: "it is not a bunter registry".to_owned() };
-    match answer {
-        Ok(()) => {}
-        // There is no such table.
-        Err(RegistryError::Store { .. }) => return Err(not_ours()),
-        Err(other) => return Err(other),
-    }
-    let hint = match found.ok_or_else(not_ours)? {
-        VERSION => return Ok(()),
-        newer if newer > VERSION => "it was written by a newer bunter; update this one",
-        _ => "migrate it with `bunter migrate`",
+    let not_ours = |database: &dyn Database| RegistryError::Damaged {
+        location: database.location().to_owned(),
+        what: "it is not a bunter registry".to_owned(),
     };
-    Err(RegistryError::SchemaVersion { location, found: found.unwrap_or(0), supported: VERSION, hint })
+    match answer {
+        Ok(()) => found.ok_or_else(|| not_ours(database)),
+        // There is no such table.
+        Err(RegistryError::Store { .. }) => Err(not_ours(database)),
+        Err(other) => Err(other),
+    }
 }

@@ -209,6 +209,10 @@ impl Database for Sqlite {
         "INTEGER PRIMARY KEY"
     }
 
+    fn clustered(&self) -> &'static str {
+        " WITHOUT ROWID"
+    }
+
     fn glob(&self, text: &str, pattern: &str) -> String {
         format!("{text} GLOB {pattern}")
     }

@@ -22,6 +22,8 @@ pub mod property {
     pub const SOFTWARE_VERSION: &str = "software_version";
     /// State of the registry when it was read.
     pub const REGISTRY_STATE: &str = "registry_state";
+    /// Which regions and WCSs of images it holds: a `RegionState` as text, `3-00c0ffee00c0ffee`.
+    pub const REGION_STATE: &str = "region_state";
 }
 
 /// The first eight bytes.

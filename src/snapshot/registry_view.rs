@@ -10,10 +10,10 @@ use uuid::Uuid;
 
 use super::keys::{KeyColumn, Keys};
 use super::rows::{Rows, ordered};
-use super::{Snapshot, SnapshotError, names, search_path};
+use super::{Snapshot, SnapshotError, names, property, search_path};
 use crate::dataset::{Collection, CollectionType, DatasetRef, DatasetType, FileRecord, StorageClass};
 use crate::dimension::{DataId, DimensionGroup, DimensionValue, Element, Scope, Universe, near_miss};
-use crate::registry::{Query, RegistryError, RegistryReader};
+use crate::registry::{Query, RegionState, RegistryError, RegistryReader};
 
 /// A snapshot that answers the questions of [`RegistryReader`], from the tables that [`Snapshot::build`] stored.
 ///
@@ -57,6 +57,15 @@ impl Snapshot {
     /// [`RegistryError::Store`] when the snapshot was not made by [`Snapshot::build`], or is damaged.
     pub fn registry(&self) -> Result<RegistryView, RegistryError> {
         RegistryView::new(self.clone())
+    }
+
+    /// Which regions and WCSs of images it holds; `None` when it does not say, having none. A registry that has moved on is
+    /// told by [`Registry::check_region_state`](crate::registry::Registry::check_region_state).
+    ///
+    /// # Errors
+    /// [`RegistryError::Invalid`] when what it says is no region state.
+    pub fn region_state(&self) -> Result<Option<RegionState>, RegistryError> {
+        self.property(property::REGION_STATE).map(str::parse).transpose()
     }
 }
 
@@ -345,6 +354,11 @@ impl RegistryReader for RegistryView {
             _ => None,
         };
         Err(RegistryError::UnknownSkyMap { name: name.to_owned(), near: known })
+    }
+
+    fn region_state(&self) -> Result<RegionState, RegistryError> {
+        let doing = || format!("asking snapshot `{}` for its region state", self.snapshot.name());
+        self.snapshot.region_state()?.ok_or_else(|| store(doing(), "it does not say: it was made by an older bunter"))
     }
 }
 

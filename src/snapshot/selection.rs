@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::keys::{self, Keys};
 use super::registry_view::store;
-use super::{Snapshot, SnapshotBuilder, names, search_path};
+use super::{Snapshot, SnapshotBuilder, names, property, search_path};
 use crate::dataset::{Collection, CollectionType, DatasetType};
 use crate::dimension::{Element, Expression, Universe};
 use crate::registry::{Query, RegistryError, RegistryReader};
@@ -75,14 +75,41 @@ impl Selection {
 
 /// File records asked for at once: bounds the size of a statement and of what is in memory twice.
 const FILES_AT_ONCE: usize = 10_000;
+/// How often a snapshot is begun anew because regions changed while they were read.
+const TRIES: usize = 3;
 
 impl Snapshot {
     /// Makes a snapshot of a selection. To the builder returned the caller adds properties and own tables, and writes it;
-    /// [`Snapshot::registry`] then answers as `reader` does for what was selected.
+    /// [`Snapshot::registry`] then answers as `reader` does for what was selected, and [`Snapshot::region_state`] says of
+    /// which regions it is.
+    ///
+    /// A registry that others write to meanwhile is best asked [at one moment](crate::registry::Registry::at_this_moment).
     ///
     /// # Errors
-    /// Those of `reader`; [`RegistryError::Store`] when an answer cannot be stored.
+    /// Those of `reader`; [`RegistryError::Store`] when an answer cannot be stored; [`RegistryError::StaleRegions`] when the
+    /// regions changed, time and again, while they were read.
     pub fn build(reader: &dyn RegistryReader, selection: &Selection) -> Result<SnapshotBuilder, RegistryError> {
+        let mut state = reader.region_state()?;
+        for _ in 0..TRIES {
+            let mut builder = Self::gather(reader, selection)?;
+            let after = reader.region_state()?;
+            if after == state {
+                builder.set_property(property::REGION_STATE, state.to_string());
+                return Ok(builder);
+            }
+            state = after;
+        }
+        Err(RegistryError::StaleRegions {
+            what: "what was read for a snapshot".to_owned(),
+            from: state,
+            to: reader.region_state()?,
+            since: "they change faster than they are read".to_owned(),
+            hint: "make the snapshot of `Registry::at_this_moment`, or when the writer has finished",
+        })
+    }
+
+    /// One pass over the questions that the tables answer.
+    fn gather(reader: &dyn RegistryReader, selection: &Selection) -> Result<SnapshotBuilder, RegistryError> {
         let mut builder = SnapshotBuilder::new();
         let collections = selected_collections(reader, selection)?;
         add_collections(&mut builder, &collections)?;

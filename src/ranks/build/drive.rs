@@ -19,7 +19,7 @@ use crate::ranks::{
     Communicator, Done, Failed, Failure, JournalWriter, Progress, RunOptions, SyncPolicy, Verdict, broadcast_result,
     run_quanta,
 };
-use crate::registry::{QuantumRecord, QuantumStatus};
+use crate::registry::{QuantumRecord, QuantumStatus, RegionState};
 use crate::skymap::SkyMap;
 
 /// What to build.
@@ -71,8 +71,14 @@ pub struct BuildReport {
     pub existing: usize,
     /// Coadds that were replaced, since their inputs or the configuration had changed.
     pub replaced: usize,
+    /// Coadds that were removed, since no image touches their patch any more.
+    pub removed: usize,
     /// Coadds that a build before this one had finished but not entered.
     pub recovered: usize,
+    /// The regions and WCSs of images that it was planned with.
+    pub regions: RegionState,
+    /// What the registry came to have while this went on, if not these: the same build again takes care of it.
+    pub regions_now: RegionState,
     /// What was built.
     pub built: Vec<Done<PatchReport>>,
     /// What failed: data ID and cause.
@@ -124,7 +130,10 @@ pub fn build_coadds(
         verdict: Verdict { total: 0, done: 0, failed: 0, left: 0 },
         existing: prepared.as_ref().map_or(0, |p| p.plan.done),
         replaced: prepared.as_ref().map_or(0, |p| p.plan.outdated.len()),
+        removed: prepared.as_ref().map_or(0, |p| p.plan.abandoned.len()),
         recovered: prepared.as_ref().map_or(0, |p| p.recovered),
+        regions: prepared.as_ref().map(|p| p.plan.regions).unwrap_or_default(),
+        regions_now: prepared.as_ref().map(|p| p.plan.regions).unwrap_or_default(),
         built: Vec::new(),
         failed: Vec::new(),
         seconds: 0.0,
@@ -153,6 +162,10 @@ pub fn build_coadds(
         }
         report.verdict = summary.verdict;
         report.built = summary.done;
+    }
+    if let Some(prepared) = &prepared {
+        // All is built and entered: that the registry cannot be asked just now takes nothing from it.
+        report.regions_now = prepared.butler.reader().region_state().unwrap_or(report.regions);
     }
     report.seconds = start.elapsed().as_secs_f64();
     Ok(report)
@@ -184,11 +197,16 @@ fn prepare(options: &BuildOptions) -> Result<Prepared, BuildError> {
     let dataset_type = butler.reader().dataset_type(&options.output_type)?;
     let lock = RunLock::take(butler.root(), &options.output)?;
     let recovered = fold::fold(&butler, &options.output, &[], true)?.datasets.new;
-    let plan = plan(&butler, options)?;
+    // Of one moment: an update of regions meanwhile concerns the next build.
+    let plan = plan(&butler.at_this_moment()?, options)?;
+    if !plan.coadds.is_empty() {
+        registry.record_region_use(&options.output, TASK, plan.regions)?;
+    }
 
     // The row goes first: a crash between leaves a file without a row, never a row without bytes.
-    let files = butler.reader().file_records(&plan.outdated)?;
-    registry.remove_datasets(&plan.outdated)?;
+    let gone = [plan.outdated.as_slice(), &plan.abandoned].concat();
+    let files = butler.reader().file_records(&gone)?;
+    registry.remove_datasets(&gone)?;
     for file in files.into_iter().flatten() {
         butler.datastore().remove(&file)?;
     }

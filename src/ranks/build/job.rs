@@ -14,7 +14,7 @@ use super::BuildError;
 use super::plan::{Plan, PlannedCoadd};
 use crate::coadd::{CoaddConfig, CoaddInput, CoaddQuantum};
 use crate::dataset::{DatasetType, codec};
-use crate::snapshot::{Snapshot, SnapshotBuilder};
+use crate::snapshot::{Snapshot, SnapshotBuilder, property};
 use crate::wcs::PixelBox;
 
 /// Everything about a build that is not a row.
@@ -69,7 +69,8 @@ pub(super) fn encode(header: &JobHeader, plan: &Plan) -> Result<Vec<u8>, BuildEr
     let inputs: Int32Array = coadds.iter().flat_map(|c| c.inputs.iter().copied()).collect();
     let mut builder = SnapshotBuilder::new();
     builder.set_property("task", super::plan::TASK);
-    builder.set_property("run", header.run.as_str());
+    builder.set_property(property::RUN, header.run.as_str());
+    builder.set_property(property::REGION_STATE, plan.regions.to_string());
     builder.add_table("images", &images)?;
     builder.add_table("coadds", &coadd_rows)?;
     builder.add_table("coadd_inputs", &RecordBatch::try_from_iter([("image", Arc::new(inputs) as ArrayRef)])?)?;

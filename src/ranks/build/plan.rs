@@ -1,16 +1,20 @@
 //! The work of a build: which coadds, of which images, and which of them are there already.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use arrow::array::Array;
 use arrow::record_batch::RecordBatch;
 use uuid::Uuid;
 
 use super::{BuildError, BuildOptions};
 use crate::butler::{Butler, ButlerError, OverlapQuery, binaries, ids, ints, texts};
 use crate::coadd::{CoaddInput, PatchName, fingerprint};
-use crate::dataset::{FileRecord, codec};
-use crate::registry::{QuantumRecord, Query};
+use crate::dataset::{FileRecord, StorageClass, codec};
+use crate::datastore::Dataset;
+use crate::dimension::Expression;
+use crate::registry::{QuantumRecord, Query, RegionState};
+use crate::sphere::{ConvexPolygon, Region};
 use crate::wcs::PixelBox;
 
 /// The name that the work is recorded under.
@@ -43,10 +47,17 @@ pub(super) struct Plan {
     pub(super) done: usize,
     /// Coadds of the run that were made of other inputs or in another way: to be replaced.
     pub(super) outdated: Vec<Uuid>,
+    /// Coadds of the run none of whose images touches the patch any more: to be removed.
+    pub(super) abandoned: Vec<Uuid>,
+    /// The regions and WCSs that it was made of.
+    pub(super) regions: RegionState,
 }
 
 /// Joins images and patches, and sorts out what is done.
+///
+/// It asks several questions whose answers must fit together: regions, WCSs, datasets. So `butler` should be of one moment.
 pub(super) fn plan(butler: &Butler, options: &BuildOptions) -> Result<Plan, BuildError> {
+    let regions = butler.reader().region_state()?;
     let overlaps = butler.query_overlaps(&OverlapQuery {
         sky_map: options.sky_map.clone(),
         filter: options.filter.clone(),
@@ -63,9 +74,9 @@ pub(super) fn plan(butler: &Butler, options: &BuildOptions) -> Result<Plan, Buil
     let (images, row_of) = images(butler, &overlaps)?;
     let digests: Vec<u64> = images.iter().map(CoaddInput::digest).collect();
     let sha1 = butler.sky_map(&options.sky_map)?.sha1();
-    let made = made_before(butler, options)?;
+    let mut made = made_before(butler, options)?;
 
-    let mut plan = Plan { images, ..Plan::default() };
+    let mut plan = Plan { images, regions, ..Plan::default() };
     let (tract, patch) = (ints(&overlaps, "tract")?, ints(&overlaps, "patch")?);
     let (band, id) = (texts(&overlaps, "band")?, ids(&overlaps, "id")?);
     let mut row = 0;
@@ -82,17 +93,82 @@ pub(super) fn plan(butler: &Butler, options: &BuildOptions) -> Result<Plan, Buil
         let name = PatchName { tract, patch, band: band.value(first) };
         let digests = inputs.iter().map(|i| digests[*i as usize]);
         let fingerprint = fingerprint(name, digests, &options.config, &sha1);
-        match made.get(&(i64::from(tract), i64::from(patch), band.value(first).to_owned())) {
-            Some((_, Some(before))) if *before == fingerprint => {
+        match made.remove(&(i64::from(tract), i64::from(patch), band.value(first).to_owned())) {
+            Some((_, Some(before))) if before == fingerprint => {
                 plan.done += 1;
                 continue;
             }
-            Some((outdated, _)) => plan.outdated.push(*outdated),
+            Some((outdated, _)) => plan.outdated.push(outdated),
             None => {}
         }
         plan.coadds.push(PlannedCoadd { tract, patch, band: band.value(first).into(), inputs, fingerprint });
     }
+    plan.abandoned = abandoned(butler, options, &made)?;
     Ok(plan)
+}
+
+/// Of coadds that the join does not ask for, those whose images have moved away: each of the images that went into one has
+/// a region, and none of these touches the patch. Coadds of other images, of another input or filter, are left alone.
+fn abandoned(
+    butler: &Butler,
+    options: &BuildOptions,
+    left: &HashMap<(i64, i64, String), (Uuid, Option<u64>)>,
+) -> Result<Vec<Uuid>, BuildError> {
+    if left.is_empty() {
+        return Ok(Vec::new());
+    }
+    // Only what the filter lets through; one that names images does not say which coadds it means.
+    let query = Query { filter: options.filter.clone(), ..Query::default() };
+    let Ok(rows) = butler.reader().datasets(&options.output_type, &[&options.output], &query, false) else {
+        return Ok(Vec::new());
+    };
+    let wanted: HashSet<&[u8]> = ids(&rows, "id")?.iter().flatten().collect();
+    let left: Vec<_> = left.iter().filter(|(_, (id, _))| wanted.contains(id.as_bytes().as_slice())).collect();
+    let uuids: Vec<Uuid> = left.iter().map(|(_, (id, _))| *id).collect();
+    let files = butler.reader().file_records(&uuids)?;
+    let sky_map = butler.sky_map(&options.sky_map)?;
+    let mut found = Vec::new();
+    for (((tract, patch, _), (id, _)), file) in left.into_iter().zip(files) {
+        let Some(file) = file else { continue };
+        let part = butler.datastore().get(&file, StorageClass::Coadd, Some("inputs"), None);
+        // A damaged coadd is for `verify`.
+        let Ok(Dataset::Table(inputs)) = part else { continue };
+        let (Ok(tract), Ok(patch)) = (u32::try_from(*tract), u32::try_from(*patch)) else { continue };
+        let patch = sky_map.tract(tract)?.patch(patch)?;
+        if have_all_left(butler, &inputs, patch.outer_polygon())? {
+            found.push(*id);
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// Whether each image of a coadd's `inputs` table has a region, and none of the regions touches the patch.
+fn have_all_left(butler: &Butler, inputs: &RecordBatch, patch: &ConvexPolygon) -> Result<bool, BuildError> {
+    let key = |rows: &RecordBatch, row: usize| -> Result<(String, i64, i64), ButlerError> {
+        let (visit, detector) = (ints(rows, "visit")?.value(row), ints(rows, "detector")?.value(row));
+        Ok((texts(rows, "instrument")?.value(row).to_owned(), visit, detector))
+    };
+    let images = (0..inputs.num_rows()).map(|row| key(inputs, row)).collect::<Result<HashSet<_>, _>>()?;
+    if images.is_empty() {
+        return Ok(false);
+    }
+    let visits: HashSet<String> = images.iter().map(|image| image.1.to_string()).collect();
+    let visits = Vec::from_iter(visits).join(", ");
+    let filter = Expression::parse(&format!("visit IN ({visits})")).map_err(ButlerError::from)?;
+    let records = butler.reader().dimension_records("visit_detector", &Query::filtered(filter))?;
+    let regions = binaries(&records, "region")?;
+    let mut away = 0;
+    for row in 0..records.num_rows() {
+        let known = !regions.is_null(row) && images.contains(&key(&records, row)?);
+        let region = known.then(|| Region::from_bytes(regions.value(row))).transpose().map_err(ButlerError::from)?;
+        match region {
+            Some(Region::Polygon(region)) if !region.intersects(patch) => away += 1,
+            Some(_) => return Ok(false),
+            None => {}
+        }
+    }
+    Ok(away == images.len())
 }
 
 /// The images of a join, each once, and their rows by identity.
