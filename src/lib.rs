@@ -17,8 +17,8 @@ pub mod sphere;
 pub mod wcs;
 
 pub use butler::{
-    Butler, ButlerError, Damage, DiscreteSkyMapOptions, Found, IngestEvent, IngestFailure, IngestOptions, IngestReport,
-    OverlapQuery, RepositoryConfig, Storage, VerifyReport,
+    Butler, ButlerError, Damage, DataIdQuery, DiscreteSkyMapOptions, Found, IngestEvent, IngestFailure, IngestOptions, IngestReport,
+    OverlapQuery, OverlapStream, RepositoryConfig, Storage, VerifyReport,
 };
 pub use dataset::{
     Coadd, Collection, CollectionNameError, CollectionType, DatasetRef, DatasetType, Exposure, FileRecord, FitsLayout,
@@ -31,7 +31,7 @@ pub use dimension::{
 };
 pub use registry::{
     FoldSummary, Inserted, NewDataset, OrderBy, QuantumRecord, QuantumStatus, Query, Registry, RegistryError,
-    RegistryReader,
+    RegistryReader, VisitDetectorQuery,
 };
 pub use skymap::{
     CellInfo, InnerRegion, Layout, OverlapColumns, PatchInfo, Projection, SkyMap, SkyMapConfig, SkyMapError,

@@ -19,10 +19,12 @@ mod region;
 mod region_bytes;
 mod region_text;
 mod relation;
+mod sky_key;
 mod unit_vector;
 
 pub(crate) use kernel::Cap;
 pub(crate) use lon_lat_box::wrap;
+pub(crate) use sky_key::SkyKey;
 
 pub use circle::Circle;
 pub use convex_polygon::ConvexPolygon;
