@@ -39,8 +39,8 @@ pub use skymap::{
 };
 pub use snapshot::{RegistryView, Selection, Snapshot, SnapshotBuilder, SnapshotError};
 pub use sphere::{
-    Circle, ConvexPolygon, LonLat, LonLatBox, PolygonBuffer, PolygonColumns, PolygonIndex, PolygonPairs, Region,
-    Relation, SphereError, UnitVector, join_polygons, join_polygons_chunks, orientation,
+    Circle, ConvexPolygon, Healpix, Htm, LonLat, LonLatBox, Pixelization, PolygonBuffer, PolygonColumns, PolygonIndex,
+    PolygonPairs, RangeSet, Region, Relation, SphereError, UnitVector, join_polygons, join_polygons_chunks, orientation,
 };
 pub use wcs::{
     Card, CelestialFrame, DEFAULT_TOLERANCE_PX, GridMapping, Header, HeaderError, HeaderValue, PixelBox, Wcs, WcsError,
