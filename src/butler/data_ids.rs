@@ -65,7 +65,7 @@ impl Butler {
     pub fn query_data_ids(&self, dimensions: &[&str], query: &DataIdQuery) -> Result<RecordBatch, ButlerError> {
         let question = Question::new(self, dimensions, query)?;
         let found = question.relation()?;
-        let found = match Expression::all_of(question.left_over(&found)) {
+        let found = match Expression::all_of(question.left_over()) {
             Some(filter) => crate::snapshot::filter_rows(&found, &filter)?,
             None => found,
         };
@@ -112,7 +112,10 @@ impl<'a> Question<'a> {
             of_datasets = group.all();
             joined.extend(group.required());
         }
-        let joined = universe.group(joined)?.all().into_iter().collect();
+        let joined: BTreeSet<_> = universe.group(joined)?.all().into_iter().collect();
+        if joined.contains("skymap") {
+            super::sky_maps::check_numbers(&butler.sky_maps_of(filter.as_ref())?, filter.as_ref())?;
+        }
         let terms = filter.iter().flat_map(|f| f.terms()).map(|term| (term.clone(), std::cell::Cell::new(false)));
         let terms = terms.collect();
         Ok(Self { butler, query, filter, wanted, joined, terms, of_datasets })
@@ -123,8 +126,7 @@ impl<'a> Question<'a> {
     }
 
     /// The terms that nobody has taken care of, for a table of dimension values.
-    fn left_over(&self, found: &RecordBatch) -> Vec<Expression> {
-        let _ = found;
+    fn left_over(&self) -> Vec<Expression> {
         self.terms.iter().filter(|(_, taken)| !taken.get()).map(|(term, _)| term.clone()).collect()
     }
 
@@ -133,7 +135,9 @@ impl<'a> Question<'a> {
         let scope = Scope::new(Universe::builtin().group(dimensions.iter().copied())?, "");
         let mut taken = Vec::new();
         for (term, is_taken) in &self.terms {
-            if !is_taken.get() && scope.check(term).is_ok() && term.elements().iter().all(|e| !SKY_DIMENSIONS.contains(e)) {
+            // Of the sky nothing is stored but numbers.
+            let stored = term.elements().iter().all(|e| !SKY_DIMENSIONS.contains(e)) || term.names_only(dimensions);
+            if !is_taken.get() && stored && scope.check(term).is_ok() {
                 is_taken.set(true);
                 taken.push(term.clone());
             }

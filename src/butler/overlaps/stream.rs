@@ -37,6 +37,9 @@ pub struct OverlapStream<'a> {
     reference: bool,
     next: Next,
     ready: VecDeque<RecordBatch>,
+    /// Images joined at once, and rows of a table.
+    page: usize,
+    rows: usize,
 }
 
 /// What is looked at next.
@@ -114,6 +117,8 @@ impl<'a> OverlapStream<'a> {
             reference: query.reference_behaviour,
             next,
             ready: VecDeque::new(),
+            page: PAGE,
+            rows: ROWS,
         };
         stream.check()?;
         Ok(stream)
@@ -127,6 +132,14 @@ impl<'a> OverlapStream<'a> {
             self.output.rows(Vec::new(), Some(&none), sky_map.as_deref())?;
         }
         Ok(())
+    }
+
+    /// With other sizes of what is joined at once, and of tables: the rows are the same.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_sizes(mut self, images: usize, rows: usize) -> Self {
+        (self.page, self.rows) = (images.max(1), rows.max(1));
+        self
     }
 
     /// The columns of all tables of the answer, also of one without rows.
@@ -151,7 +164,7 @@ impl<'a> OverlapStream<'a> {
         let Some(sky) = &mut self.sky else { return Ok(()) };
         let mut found: Vec<Pair> = Vec::new();
         let mut at = start;
-        while at < sky.tracts.len() && found.len() < ROWS {
+        while at < sky.tracts.len() && found.len() < self.rows {
             let tract = sky.tracts[at];
             at += 1;
             let (nx, ny) = sky.map.num_patches(tract)?;
@@ -196,7 +209,7 @@ impl<'a> OverlapStream<'a> {
     fn probe(&mut self) -> Result<(), ButlerError> {
         let near = self.near()?;
         let (Some(sky), Some(images)) = (&mut self.sky, &self.images) else { return Ok(()) };
-        let (images, last) = images.read(self.butler, near, None, Some(PAGE))?;
+        let (images, last) = images.read(self.butler, near, None, Some(self.page))?;
         if last.is_some() {
             self.next = Next::Tracts(0);
             return Ok(());
@@ -211,7 +224,7 @@ impl<'a> OverlapStream<'a> {
     fn page(&mut self, after: Option<(String, i64, i64)>) -> Result<(), ButlerError> {
         let near = self.near()?;
         let Some(images) = &self.images else { return Ok(()) };
-        let (images, last) = images.read(self.butler, near, after, Some(PAGE))?;
+        let (images, last) = images.read(self.butler, near, after, Some(self.page))?;
         if last.is_some() {
             self.next = Next::Page(last);
         }
@@ -239,8 +252,8 @@ impl<'a> OverlapStream<'a> {
 
     /// Hands over rows in tables of a bounded length.
     fn give(&mut self, rows: &RecordBatch) {
-        for start in (0..rows.num_rows()).step_by(ROWS) {
-            self.ready.push_back(rows.slice(start, ROWS.min(rows.num_rows() - start)));
+        for start in (0..rows.num_rows()).step_by(self.rows) {
+            self.ready.push_back(rows.slice(start, self.rows.min(rows.num_rows() - start)));
         }
     }
 }
