@@ -142,6 +142,11 @@ impl<'a> OverlapStream<'a> {
         self
     }
 
+    /// The name of the sky map that has a part in it.
+    pub fn sky_map(&self) -> Option<&str> {
+        self.sky.as_ref().map(|sky| sky.name.as_str())
+    }
+
     /// The columns of all tables of the answer, also of one without rows.
     pub fn schema(&self) -> SchemaRef {
         SchemaRef::clone(&self.output.schema)
