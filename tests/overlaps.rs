@@ -8,7 +8,7 @@ mod sky_survey;
 
 use std::collections::BTreeSet;
 
-use arrow::array::AsArray;
+use arrow::array::{Array, AsArray};
 use arrow::compute::concat_batches;
 use bunter::{
     Butler, Circle, ConvexPolygon, Expression, OverlapQuery, Query, Region, Registry, RegistryReader, SkyMap,
@@ -61,7 +61,7 @@ fn every_direction_agrees_with_a_loop_over_all_pairs() {
         let map = small_map(cells);
         survey.butler.register_sky_map("small", &map).unwrap();
         let pairs = survey.slow_join(&map);
-        assert!(pairs.len() > 1000, "{}", pairs.len());
+        assert!(pairs.len() > 500, "{}", pairs.len());
         let (tract, patch) = (pairs[pairs.len() / 2].0, pairs[pairs.len() / 2].1);
         let (nx, _) = map.num_patches(tract).unwrap();
         let visit = pairs[pairs.len() / 3].2.visit;

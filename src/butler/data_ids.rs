@@ -112,7 +112,11 @@ impl<'a> Question<'a> {
             of_datasets = group.all();
             joined.extend(group.required());
         }
-        let joined: BTreeSet<_> = universe.group(joined)?.all().into_iter().collect();
+        let joined = universe.group(joined)?;
+        if let Some(filter) = &filter {
+            Scope::new(joined.clone(), format!("data IDs {joined}")).check(filter)?;
+        }
+        let joined: BTreeSet<_> = joined.all().into_iter().collect();
         if joined.contains("skymap") {
             super::sky_maps::check_numbers(&butler.sky_maps_of(filter.as_ref())?, filter.as_ref())?;
         }

@@ -3,7 +3,6 @@
 use super::RegistryError;
 use super::database::{Database, Value};
 use crate::dimension::{ColumnType, DimensionGroup, Element, ElementStorage, Universe};
-use crate::sphere::SkyKey;
 
 /// Version of the tables. A change of any `CREATE TABLE` below, or of the universe, wants a new one and a migration.
 pub(super) const VERSION: i64 = 2;
@@ -63,13 +62,8 @@ pub(super) fn create(database: &mut dyn Database) -> Result<(), RegistryError> {
     ))?;
     for element in Universe::builtin().elements().iter().filter(|e| e.storage == ElementStorage::Table) {
         database.execute_script(&element_table(element))?;
-        if element.spatial {
-            let name = element.name;
-            database.execute_script(&format!("CREATE INDEX {name}_{SKY_KEY} ON \"{name}\" ({SKY_KEY})"))?;
-            let guard = database.forget_on_change(name, "region", SKY_KEY, SkyKey::UNKNOWN);
-            database.execute_script(&guard)?;
-        }
     }
+    super::visit_detectors::add_sky_keys(database)?;
     database
         .execute(&format!("INSERT INTO {NAME} (name, value) VALUES ('version', ?1)"), &[Value::Int(VERSION)])
         .map(|_| ())
@@ -83,9 +77,6 @@ fn element_table(element: &Element) -> String {
             format!("\"{name}\" {}{}", sql_type(kind), if nullable { "" } else { " NOT NULL" })
         })
         .collect();
-    if element.spatial {
-        lines.push(format!("{SKY_KEY} BIGINT"));
-    }
     lines.push(format!("PRIMARY KEY ({})", quoted(element.required)));
     for other in parents(element.required, element.implied) {
         if other.name != element.name {

@@ -72,8 +72,11 @@ pub(super) fn sky_keys(element: &Element, cells: &[(&'static str, Cells)]) -> Op
     Some((SKY_KEY, Cells::Int(regions.iter().map(|region| region.map(SkyKey::of_bytes)).collect())))
 }
 
-/// Works out the keys of records that have a region and no key: those of a registry of an earlier version.
-pub(super) fn fill_sky_keys(database: &mut dyn Database) -> Result<(), RegistryError> {
+/// Adds the column of keys to the table of records, with what is there to find by it: for a new registry, and for one that was
+/// made without.
+pub(super) fn add_sky_keys(database: &mut dyn Database) -> Result<(), RegistryError> {
+    let guard = database.forget_on_change(ELEMENT, "region", SKY_KEY, SkyKey::UNKNOWN);
+    database.execute_script(&format!("ALTER TABLE \"{ELEMENT}\" ADD COLUMN {SKY_KEY} BIGINT"))?;
     let mut found: Vec<(String, i64, i64, i64)> = Vec::new();
     let sql = format!("SELECT instrument, visit, detector, region FROM {ELEMENT} WHERE region IS NOT NULL");
     database.query(&sql, &[], &mut |row| {
@@ -90,7 +93,8 @@ pub(super) fn fill_sky_keys(database: &mut dyn Database) -> Result<(), RegistryE
         let values = [Value::Text(instrument), Value::Int(*visit), Value::Int(*detector), Value::Int(*key)];
         database.execute(&sql, &values)?;
     }
-    Ok(())
+    database.execute_script(&format!("CREATE INDEX {ELEMENT}_{SKY_KEY} ON \"{ELEMENT}\" ({SKY_KEY})"))?;
+    database.execute_script(&guard)
 }
 
 impl Registry {

@@ -10,7 +10,7 @@ use super::join::{Output, Pair, pairs};
 use super::query::{OverlapQuery, SKY_DIMENSIONS, columns, schema};
 use super::sky_side::{SkySide, Wanted};
 use crate::butler::{Butler, ButlerError};
-use crate::dimension::Expression;
+use crate::dimension::{Expression, Scope, Universe};
 use crate::sphere::{Circle, Region};
 
 /// Images that are joined at once, unless a tract has more.
@@ -59,6 +59,10 @@ impl<'a> OverlapStream<'a> {
     pub(super) fn new(butler: &'a Butler, query: &OverlapQuery) -> Result<Self, ButlerError> {
         let names = columns(query.dimensions.as_deref())?;
         let filter = butler.with_patch_numbers(query.filter.as_ref(), query.sky_map.as_deref())?;
+        if let Some(filter) = &filter {
+            let all = Universe::builtin().group(["visit", "detector", "patch"])?;
+            Scope::new(all, "overlaps").check(filter)?;
+        }
         let is_sky = |name: &&str| SKY_DIMENSIONS.contains(name);
         let (mut ours, mut theirs, mut both) = (Vec::new(), Vec::new(), Vec::new());
         for term in filter.iter().flat_map(|f| f.terms()) {
