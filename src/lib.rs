@@ -18,9 +18,9 @@ pub mod sphere;
 pub mod wcs;
 
 pub use butler::{
-    Butler, ButlerError, Damage, DiscreteSkyMapOptions, Found, ImageOnSky, Improved, IngestEvent, IngestFailure,
-    IngestOptions, IngestReport, OverlapQuery, RegionSource, RepositoryConfig, Storage, UpdateRegionsOptions,
-    VerifyReport,
+    Butler, ButlerError, Damage, DataIdQuery, DiscreteSkyMapOptions, Found, ImageOnSky, Improved, IngestEvent,
+    IngestFailure, IngestOptions, IngestReport, OverlapQuery, OverlapStream, RegionSource, RepositoryConfig, Storage,
+    UpdateRegionsOptions, VerifyReport,
 };
 pub use dataset::{
     Coadd, Collection, CollectionNameError, CollectionType, DatasetRef, DatasetType, Exposure, FileRecord, FitsLayout,
@@ -34,7 +34,7 @@ pub use dimension::{
 pub use registry::{
     FoldSummary, Inserted, NewDataset, OrderBy, QuantumRecord, QuantumStatus, Query, RegionEvent, RegionEventKind,
     RegionMoment, RegionState, RegionUpdate, RegionUpdateReport, RegionUse, Registry, RegistryAsOf, RegistryError,
-    RegistryReader,
+    RegistryReader, VisitDetectorQuery,
 };
 pub use skymap::{
     CellInfo, FoundPatches, InnerRegion, Layout, OverlapColumns, PatchInfo, Projection, SkyMap, SkyMapConfig,

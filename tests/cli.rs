@@ -24,6 +24,7 @@ const COMMANDS: &[&str] = &[
     "query-dataset-types",
     "query-collections",
     "query-dimension-records",
+    "query-data-ids",
     "query-overlaps",
     "find-patches",
     "overlaps",
@@ -111,7 +112,7 @@ fn names_that_are_not_there_are_answered_with_near_ones() {
                 "--where",
                 "tract = 5",
             ],
-            vec!["touches a patch", "where tract = 5"],
+            vec!["tract 5 out of range; the sky map has tracts 0..=0"],
         ),
         (vec!["preview", at, "--skymap", "demo", "-o", "x.png"], vec!["no `deepCoadd`"]),
     ] {

@@ -58,6 +58,7 @@ impl Get {
         let names = self.collections.names(&butler)?;
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let id = data_id(&self.data_id)?;
+        self.check_one(&butler, &id)?;
         let dataset = butler.get(&self.dataset, &id, &names, bbox)?;
         match (&dataset, &self.output) {
             (Dataset::Table(rows), None) => write_rows(rows, self.format),
@@ -74,6 +75,23 @@ impl Get {
             }
             (_, Some(path)) => Self::write(&dataset, path, &self.pixel_header(&butler, &id, &names, bbox)?),
         }
+    }
+
+    /// Refuses a data ID that names several datasets: one is what is read.
+    fn check_one(&self, butler: &Butler, id: &DataId) -> Result<(), CliError> {
+        let name = self.dataset.split_once('.').map_or(self.dataset.as_str(), |(name, _)| name);
+        let kind = butler.reader().dataset_type(name)?;
+        let missing: Vec<&str> = kind.dimensions.iter().map(|d| &**d).filter(|d| id.get(d).is_none()).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(CliError::Failed(format!(
+            "get reads one dataset, but {id} may name many of `{name}`: say also {}; which there are, lists `bunter \
+             query-data-ids REPO {} --dataset-type {name} --id {}`",
+            missing.join(", "),
+            missing.join(","),
+            self.data_id.join(" ")
+        )))
     }
 
     /// The WCS of the pixels of a component, which by themselves do not know where they lie.

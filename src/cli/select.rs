@@ -7,6 +7,7 @@ use crate::butler::Butler;
 use crate::dataset::CollectionType;
 use crate::dimension::{ColumnType, DataId, DimensionValue, Expression, Universe};
 use crate::registry::{OrderBy, Query};
+use crate::sphere::{Circle, LonLat, Region, SphereError};
 
 /// `--where`, `--id`.
 #[derive(Debug, Args)]
@@ -14,7 +15,7 @@ pub(crate) struct Selection {
     /// Only what this expression is true for: "tract = 9813 AND band IN ('r', 'i') AND visit.exposure_time > 30".
     #[arg(long = "where", value_name = "EXPRESSION", help_heading = "Selection")]
     filter: Option<String>,
-    /// Only these data IDs: visit=12^14..20:2 ccd=0..8.
+    /// Only these data IDs: visit=12^14..20:2 ccd=0..8, tract=9813 patch=3,5. Of dimensions that are not named, all.
     #[arg(long, value_name = "KEY=VALUES", num_args = 1.., help_heading = "Selection")]
     id: Vec<String>,
 }
@@ -30,6 +31,73 @@ impl Selection {
             (a, b) => a.or(b),
         })
     }
+}
+
+/// `--region`, `--circle`, `--point`.
+#[derive(Debug, Args)]
+pub(crate) struct SkyRegion {
+    /// Only what touches this region, in degrees: 'CIRCLE 150.1 2.2 0.5', 'POLYGON 149 1 151 1 151 3', 'RANGE 149 151 1 3',
+    /// 'POINT 150.1 2.2'.
+    #[arg(long, value_name = "SHAPE", group = "shape", help_heading = "Selection")]
+    region: Option<String>,
+    /// Only what touches the circle of this radius, degrees.
+    #[arg(
+        long,
+        value_names = ["RA", "DEC", "RADIUS"],
+        num_args = 3,
+        allow_negative_numbers = true,
+        group = "shape",
+        help_heading = "Selection"
+    )]
+    circle: Vec<f64>,
+    /// Only what has this position, degrees.
+    #[arg(
+        long,
+        value_names = ["RA", "DEC"],
+        num_args = 2,
+        allow_negative_numbers = true,
+        group = "shape",
+        help_heading = "Selection"
+    )]
+    point: Vec<f64>,
+}
+
+impl SkyRegion {
+    /// The region that one of the options says.
+    pub(crate) fn region(&self) -> Result<Option<Region>, CliError> {
+        match (self.region.as_deref(), &*self.circle, &*self.point) {
+            (Some(text), ..) => {
+                let wrong = |e: &dyn std::fmt::Display| CliError::Usage(format!("--region '{text}': {e}"));
+                if let Some((word, rest)) = text.trim().split_once(char::is_whitespace)
+                    && word.eq_ignore_ascii_case("POINT")
+                {
+                    let numbers: Vec<f64> = rest
+                        .split_whitespace()
+                        .map(|word| word.parse().map_err(|_| wrong(&format!("`{word}` is not a number"))))
+                        .collect::<Result<_, _>>()?;
+                    let [ra, dec] = numbers[..] else { return Err(wrong(&"write POINT RA DEC")) };
+                    return circle("--region", ra, dec, 0.0).map(Some);
+                }
+                text.parse().map(Some).map_err(|e: SphereError| wrong(&e))
+            }
+            (None, [ra, dec, radius], _) => circle("--circle", *ra, *dec, *radius).map(Some),
+            (None, _, [ra, dec]) => circle("--point", *ra, *dec, 0.0).map(Some),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// A circle around a position, degrees.
+fn circle(option: &str, ra: f64, dec: f64, radius: f64) -> Result<Region, CliError> {
+    let wrong = |what: String| CliError::Usage(format!("{option}: {what}"));
+    if !ra.is_finite() || !dec.is_finite() || dec.abs() > 90.0 {
+        return Err(wrong(format!("({ra}, {dec}) deg is not a position on the sky; declinations are -90 to 90")));
+    }
+    if !(0.0..=180.0).contains(&radius) {
+        return Err(wrong(format!("{radius} deg is no radius; expected 0 to 180")));
+    }
+    let circle = Circle::new(LonLat::from_degrees(ra, dec).to_unit(), radius.to_radians());
+    circle.map(Region::from).map_err(|e| wrong(e.to_string()))
 }
 
 /// `--order-by`, `--limit`.
@@ -83,6 +151,10 @@ pub(crate) fn data_id(words: &[String]) -> Result<DataId, CliError> {
         let (dimension, kind) = Universe::builtin().dimension(name)?;
         let value = match (kind, value.parse::<i64>()) {
             (ColumnType::Int, Ok(number)) => DimensionValue::Int(number),
+            // The sky map knows its number.
+            (ColumnType::Int, Err(_)) if dimension.name == "patch" && value.contains(',') => {
+                DimensionValue::from(value)
+            }
             (ColumnType::Int, Err(_)) => {
                 return Err(CliError::Usage(format!("`{word}`: {} is a whole number", dimension.name)));
             }

@@ -9,7 +9,7 @@
 //! [`RegionState`] says which regions an answer is of.
 //!
 //! Left out: the bytes of datasets (`datastore`), overlaps on the sky and what ranks read (`snapshot`), who may write to which
-//! run (`butler`). Regions and WCSs are opaque bytes here.
+//! run (`butler`). WCSs are opaque bytes here, and of a region only where it lies is looked at, to find it again.
 
 mod collections;
 mod columns;
@@ -29,6 +29,7 @@ mod regions;
 mod relation;
 mod schema;
 mod sqlite;
+mod visit_detectors;
 
 pub use contract::{OrderBy, Query, RegistryReader};
 pub use dataset_writer::NewDataset;
@@ -38,3 +39,4 @@ pub use quantum::{FoldSummary, QuantumRecord, QuantumStatus};
 pub use region_history::{RegionMoment, RegionUse, RegistryAsOf};
 pub use region_state::{RegionEvent, RegionEventKind, RegionState};
 pub use regions::{RegionUpdate, RegionUpdateReport};
+pub use visit_detectors::VisitDetectorQuery;

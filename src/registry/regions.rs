@@ -11,6 +11,7 @@ use super::dimension_records::plain;
 use super::region_state::{PendingEvent, whoami};
 use super::{RegionEventKind, RegionState, Registry, RegistryError};
 use crate::dimension::{Element, Universe, near_miss};
+use crate::sphere::SkyKey;
 
 /// Data IDs that name nothing are told up to this many.
 const TOLD: usize = 5;
@@ -124,8 +125,9 @@ const KEEP: &str = "INSERT INTO region_history (instrument, visit, detector, unt
     FROM visit_detector WHERE instrument = ?1 AND visit = ?2 AND detector = ?3 \
     AND (region IS DISTINCT FROM COALESCE(?5, region) OR wcs IS DISTINCT FROM COALESCE(?6, wcs))";
 
-/// Parameters: the key, region, WCS.
-const REPLACE: &str = "UPDATE visit_detector SET region = COALESCE(?4, region), wcs = COALESCE(?5, wcs) \
+/// Parameters: the key, region, WCS, where the region lies.
+const REPLACE: &str = "UPDATE visit_detector SET region = COALESCE(?4, region), wcs = COALESCE(?5, wcs), \
+    sky_key = CASE WHEN ?4 IS NULL THEN sky_key ELSE ?6 END \
     WHERE instrument = ?1 AND visit = ?2 AND detector = ?3";
 
 /// Keeps the region and WCS of one image before others take their place; false when they are the same.
@@ -205,7 +207,11 @@ impl<'a> Writer<'a> {
             }
             if keep(self.database, &mut self.event, key, region, wcs)? {
                 let [instrument, visit, detector] = key;
-                self.database.execute(REPLACE, &[instrument, visit, detector, region, wcs])?;
+                let place = match region {
+                    Value::Bytes(region) => Value::Int(SkyKey::of_bytes(region)),
+                    _ => Value::Null,
+                };
+                self.database.execute(REPLACE, &[instrument, visit, detector, region, wcs, place])?;
             } else if exists(self.database, "visit_detector", &KEY, &key)? {
                 self.report.unchanged += 1;
             } else {

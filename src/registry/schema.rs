@@ -9,6 +9,9 @@ pub(super) const VERSION: i64 = 2;
 
 const NAME: &str = "bunter_schema";
 
+/// The column beside a stored region that says where to look for it ([`SkyKey`](crate::sphere::SkyKey)).
+pub(super) const SKY_KEY: &str = "sky_key";
+
 /// The SQL type of a column.
 pub(super) const fn sql_type(kind: ColumnType) -> &'static str {
     match kind {
@@ -64,6 +67,7 @@ pub(super) fn create(database: &mut dyn Database) -> Result<(), RegistryError> {
         database.execute_script(&element_table(element))?;
     }
     create_region_tables(database)?;
+    super::visit_detectors::add_sky_keys(database)?;
     database
         .execute(&format!("INSERT INTO {NAME} (name, value) VALUES ('version', ?1)"), &[Value::Int(VERSION)])
         .map(|_| ())
@@ -113,6 +117,7 @@ fn upgrade_from_1(database: &mut dyn Database) -> Result<(), RegistryError> {
         ))?;
     }
     create_region_tables(database)?;
+    super::visit_detectors::add_sky_keys(database)?;
     database.execute(&format!("UPDATE {NAME} SET value = ?1 WHERE name = 'version'"), &[Value::Int(2)]).map(|_| ())
 }
 

@@ -33,11 +33,13 @@ mod region_bytes;
 mod region_text;
 mod relate;
 mod relation;
+mod sky_key;
 mod unit_vector;
 
 pub(crate) use kernel::Cap;
 pub(crate) use lon_lat_box::wrap;
 pub(crate) use polygon_join::stream;
+pub(crate) use sky_key::SkyKey;
 
 pub use angle::Angle;
 pub use circle::Circle;
