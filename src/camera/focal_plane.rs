@@ -161,7 +161,7 @@ impl FocalPlane {
     }
 
     /// The corners of a detector's pixels in the focal plane, mm: of pixel positions (-0.5, -0.5), (nx - 0.5, -0.5),
-    /// (nx - 0.5, ny - 0.5), (-0.5, ny - 0.5).
+    /// (nx - 0.5, ny - 0.5), (-0.5, ny - 0.5); rounded to the nanometre, as layouts are published.
     ///
     /// # Errors
     /// [`CameraError::UnknownDetector`].
@@ -208,7 +208,7 @@ impl FocalPlane {
 
     /// The area on the sky of one detector's pixels: the polygon of its four corners, counter-clockwise.
     ///
-    /// The first vertex is the corner at pixel (-0.5, -0.5). Between the corners the border is taken as a great circle; the
+    /// The corners are those of [`corners_mm`](Self::corners_mm); the first vertex is the one at pixel (-0.5, -0.5). Between the corners the border is taken as a great circle; the
     /// distortions of the cameras built in bend it away from that by less than a pixel or two.
     ///
     /// # Errors
