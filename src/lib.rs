@@ -18,8 +18,9 @@ pub mod wcs;
 
 pub use butler::{
     Butler, ButlerError, Damage, DiscreteSkyMapOptions, Found, IngestEvent, IngestFailure, IngestOptions, IngestReport,
-    OverlapQuery, RepositoryConfig, Storage, VerifyReport,
+    OverlapQuery, RepositoryConfig, Storage, VerifyReport, VisitOptions, VisitProgress, VisitReport,
 };
+pub use camera::{FocalPlane, Pointing, Pointings};
 pub use dataset::{
     Coadd, Collection, CollectionNameError, CollectionType, DatasetRef, DatasetType, Exposure, FileRecord, FitsLayout,
     FitsMask, FitsPlane, FitsVariance, Format, MaskMeaning, MaskPlanes, PathTemplate, StorageClass, TemplateError,
@@ -30,8 +31,8 @@ pub use dimension::{
     Expression, ExpressionError, InItem, Literal, Operand, ResolvedColumn, Scope, Universe,
 };
 pub use registry::{
-    FoldSummary, Inserted, NewDataset, OrderBy, QuantumRecord, QuantumStatus, Query, Registry, RegistryError,
-    RegistryReader,
+    FoldSummary, Inserted, NewDataset, OrderBy, QuantumRecord, QuantumStatus, Query, RecordBatchOf, Registry,
+    RegistryError, RegistryReader,
 };
 pub use skymap::{
     CellInfo, InnerRegion, Layout, OverlapColumns, PatchInfo, Projection, SkyMap, SkyMapConfig, SkyMapError,

@@ -12,10 +12,11 @@ use program::{
     tiny_repository, tiny_survey,
 };
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 19] = [
     "simulate",
     "create",
     "register-instrument",
+    "register-visits",
     "register-skymap",
     "make-discrete-skymap",
     "register-dataset-type",
@@ -25,6 +26,7 @@ const COMMANDS: [&str; 17] = [
     "query-collections",
     "query-dimension-records",
     "query-overlaps",
+    "query-camera",
     "get",
     "build-coadds",
     "preview",

@@ -145,11 +145,13 @@ impl Butler {
                 "detector" => Value::from(detectors[row].id),
                 "full_name" => Value::from(detectors[row].name.as_str()),
                 "raft" => Value::from(detectors[row].raft.as_deref()),
+                "name_in_raft" => Value::from(detectors[row].slot.as_deref()),
                 "purpose" => Value::from(detectors[row].purpose.as_str()),
                 _ => Value::Null,
             })?,
         )?;
         all.push(inserted);
+        self.keep_definition(instrument)?;
         let sum = |count: fn(&Inserted) -> usize| all.iter().map(count).sum();
         Ok(Inserted { new: sum(|i| i.new), existing: sum(|i| i.existing) })
     }
@@ -227,6 +229,7 @@ impl Butler {
         query: &Query,
         find_first: bool,
     ) -> Result<RecordBatch, ButlerError> {
-        Ok(self.reader.datasets(dataset_type, collections, query, find_first)?)
+        let query = self.query_with_camera_names(query)?;
+        Ok(self.reader.datasets(dataset_type, collections, &query, find_first)?)
     }
 }

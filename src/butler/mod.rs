@@ -14,6 +14,7 @@ mod discrete;
 mod error;
 mod exposure_file;
 mod ingest;
+mod names;
 mod observation;
 mod overlaps;
 mod records;
@@ -21,6 +22,7 @@ mod region;
 mod sky_maps;
 mod storage;
 mod verify;
+mod visits;
 
 pub use butler::Butler;
 pub use config::RepositoryConfig;
@@ -30,5 +32,6 @@ pub use ingest::{IngestEvent, IngestFailure, IngestOptions, IngestReport, Storag
 pub use overlaps::OverlapQuery;
 pub use storage::{Found, store};
 pub use verify::{Damage, VerifyReport};
+pub use visits::{VisitOptions, VisitProgress, VisitReport};
 
 pub(crate) use columns::{binaries, floats, ids, ints, texts};

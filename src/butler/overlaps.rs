@@ -40,7 +40,8 @@ impl Butler {
     /// `tests/skymap.rs` compares with its exact table.
     pub fn query_overlaps(&self, query: &OverlapQuery) -> Result<RecordBatch, ButlerError> {
         let sky_map = self.sky_map(&query.sky_map)?;
-        let (ours, theirs) = split(query.filter.as_ref());
+        let filter = query.filter.as_ref().map(|f| self.with_camera_names(f)).transpose()?;
+        let (ours, theirs) = split(filter.as_deref());
         let images = self.images(query.datasets.as_ref(), theirs)?;
 
         let mut pairs: Vec<(u32, u32, u32)> = Vec::new();

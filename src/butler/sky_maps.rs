@@ -19,6 +19,7 @@ impl Butler {
     /// [`ButlerError::Registry`] for unknown names, [`ButlerError::Question`] for an answer that would be too long.
     pub fn query_dimension_records(&self, element: &str, query: &Query) -> Result<RecordBatch, ButlerError> {
         let element = Universe::builtin().element(element)?;
+        let query = &*self.query_with_camera_names(query)?;
         if !element.is_virtual() {
             return Ok(self.reader().dimension_records(element.name, query)?);
         }

@@ -121,8 +121,8 @@ impl Instrument {
         self.name.eq_ignore_ascii_case(name) || self.aliases.iter().any(|a| a.eq_ignore_ascii_case(name))
     }
 
-    /// Physical filter and band of a header's filter name, or what there is instead.
-    pub(super) fn resolve_filter(&self, name: &str) -> Result<(String, String), String> {
+    /// Physical filter and band of a header's filter name, or a text that says what there is instead.
+    pub(crate) fn resolve_filter(&self, name: &str) -> Result<(String, String), String> {
         if name.trim().is_empty() {
             return Err("the filter's name is empty".to_owned());
         }

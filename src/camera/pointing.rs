@@ -134,6 +134,15 @@ impl Pointings {
         self.frames.len()
     }
 
+    /// Some of them.
+    ///
+    /// # Panics
+    /// When the range does not lie within [`len`](Self::len).
+    #[must_use]
+    pub fn slice(&self, rows: std::ops::Range<usize>) -> Self {
+        Self { frames: self.frames[rows].to_vec() }
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.frames.is_empty()

@@ -80,7 +80,7 @@ impl CliError {
     /// 2 for a command that was not understood, 1 for one that failed.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Usage(_) | Self::Expression(_) => ExitCode::from(2),
+            Self::Usage(_) | Self::Expression(_) | Self::Butler(ButlerError::Expression(_)) => ExitCode::from(2),
             _ => ExitCode::from(1),
         }
     }

@@ -17,7 +17,9 @@ mod output;
 mod preview;
 mod progress;
 mod queries;
+mod query_camera;
 mod register;
+mod register_visits;
 mod select;
 mod simulate;
 mod skymaps;
@@ -46,6 +48,7 @@ enum Command {
     Simulate(simulate::Simulate),
     Create(create::Create),
     RegisterInstrument(register::RegisterInstrument),
+    RegisterVisits(register_visits::RegisterVisits),
     RegisterSkymap(skymaps::RegisterSkymap),
     MakeDiscreteSkymap(skymaps::MakeDiscreteSkymap),
     RegisterDatasetType(register::RegisterDatasetType),
@@ -55,6 +58,7 @@ enum Command {
     QueryCollections(queries::QueryCollections),
     QueryDimensionRecords(queries::QueryDimensionRecords),
     QueryOverlaps(queries::QueryOverlaps),
+    QueryCamera(query_camera::QueryCamera),
     Get(get::Get),
     BuildCoadds(build_coadds::BuildCoadds),
     Preview(preview::Preview),
@@ -83,6 +87,7 @@ pub fn run() -> ExitCode {
         Command::Simulate(command) => command.run(),
         Command::Create(command) => command.run(),
         Command::RegisterInstrument(command) => command.run(),
+        Command::RegisterVisits(command) => command.run(),
         Command::RegisterSkymap(command) => command.run(),
         Command::MakeDiscreteSkymap(command) => command.run(),
         Command::RegisterDatasetType(command) => command.run(),
@@ -92,6 +97,7 @@ pub fn run() -> ExitCode {
         Command::QueryCollections(command) => command.run(),
         Command::QueryDimensionRecords(command) => command.run(),
         Command::QueryOverlaps(command) => command.run(),
+        Command::QueryCamera(command) => command.run(),
         Command::Get(command) => command.run(),
         Command::BuildCoadds(command) => command.run(),
         Command::Preview(command) => command.run(),

@@ -63,6 +63,17 @@ impl Aliases {
         Ok(Self { all })
     }
 
+    /// Those that need no camera: `raft` and `slot` of detectors.
+    pub fn common() -> Self {
+        let alias = |name: &str, field| Alias {
+            name: name.to_owned(),
+            camera: String::new(),
+            element: "detector",
+            field: Some(field),
+        };
+        Self { all: vec![alias("raft", "raft"), alias("slot", "name_in_raft")] }
+    }
+
     /// Adds those of another camera.
     pub fn extend(&mut self, other: Self) {
         for alias in other.all {

@@ -80,13 +80,7 @@ impl Registry {
             ElementStorage::Virtual => element_source(element).map(|_| ())?,
         }
         let cells = element_cells(element, records)?;
-        for (name, column) in &cells {
-            if let Cells::Text(texts) = column
-                && Universe::builtin().dimension(name).is_ok()
-            {
-                texts.iter().flatten().try_for_each(|text| check_text(name, text))?;
-            }
-        }
+        check_texts(&cells)?;
         let inserted = self.write(|database| {
             let mut writer = Writer::new(database, element, &cells, on_difference);
             let mut inserted = Inserted::default();
@@ -171,15 +165,28 @@ pub(super) fn limit(limit: Option<usize>) -> String {
     limit.map_or_else(String::new, |n| format!(" LIMIT {}", i64::try_from(n).unwrap_or(i64::MAX)))
 }
 
+/// Refuses texts that can name nothing.
+pub(super) fn check_texts(cells: &[(&'static str, Cells)]) -> Result<(), RegistryError> {
+    for (name, column) in cells {
+        if let Cells::Text(texts) = column
+            && Universe::builtin().dimension(name).is_ok()
+        {
+            texts.iter().flatten().try_for_each(|text| check_text(name, text))?;
+        }
+    }
+    Ok(())
+}
+
 /// What to do with a record that is there and differs.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum OnDifference {
+pub(super) enum OnDifference {
     Refuse,
     Replace,
+    Keep,
 }
 
 /// Writes rows of one element with statements prepared once.
-struct Writer<'a> {
+pub(super) struct Writer<'a> {
     database: &'a mut dyn Database,
     element: &'static Element,
     cells: &'a [(&'static str, Cells)],
@@ -193,7 +200,7 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    fn new(
+    pub(super) fn new(
         database: &'a mut dyn Database,
         element: &'static Element,
         cells: &'a [(&'static str, Cells)],
@@ -235,7 +242,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes a row; false when it was there.
-    fn write(&mut self, row: usize) -> Result<bool, RegistryError> {
+    pub(super) fn write(&mut self, row: usize) -> Result<bool, RegistryError> {
         for i in 0..self.parents.len() {
             let (parent, sql) = &self.parents[i];
             let keys: Vec<_> = parent.required.iter().map(|k| self.value(k, row)).collect();
@@ -264,6 +271,9 @@ impl<'a> Writer<'a> {
         let values: Vec<_> = self.cells.iter().map(|(_, cells)| cells.get(row)).collect();
         if self.database.execute(&self.insert, &values)? > 0 {
             return Ok(true);
+        }
+        if self.on_difference == OnDifference::Keep {
+            return Ok(false);
         }
         let keys: Vec<_> = self.element.required.iter().map(|k| self.value(k, row)).collect();
         let mut difference = None;

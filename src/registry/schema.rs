@@ -5,7 +5,7 @@ use super::database::{Database, Value};
 use crate::dimension::{ColumnType, DimensionGroup, Element, ElementStorage, Universe};
 
 /// Version of the tables. A change of any `CREATE TABLE` below, or of the universe, wants a new one and a migration.
-pub(super) const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
 
 const NAME: &str = "bunter_schema";
 
