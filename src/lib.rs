@@ -27,8 +27,8 @@ pub use dataset::{
     check_collection_name,
 };
 pub use dimension::{
-    Alias, Aliases, Column, ColumnType, Comparison, DataId, DimensionError, DimensionGroup, DimensionValue, Element, ElementStorage,
-    Expression, ExpressionError, InItem, Literal, Operand, ResolvedColumn, Scope, Universe,
+    Alias, Aliases, Column, ColumnType, Comparison, DataId, DimensionError, DimensionGroup, DimensionValue, Element,
+    ElementStorage, Expression, ExpressionError, InItem, Literal, Operand, ResolvedColumn, Scope, Universe,
 };
 pub use registry::{
     FoldSummary, Inserted, NewDataset, OrderBy, QuantumRecord, QuantumStatus, Query, RecordBatchOf, Registry,

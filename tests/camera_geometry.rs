@@ -9,7 +9,8 @@ use std::path::Path;
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Float64Type, Int64Type};
 use bunter::camera::{CameraError, Cameras, FocalPlane, Instrument, Pointing, Pointings};
-use bunter::{ConvexPolygon, LonLat, UnitVector};
+use bunter::datastore::FitsFile;
+use bunter::{ConvexPolygon, LonLat, UnitVector, Wcs};
 
 const ARCSEC: f64 = std::f64::consts::PI / 648_000.0;
 
@@ -243,9 +244,7 @@ fn finding_detectors_is_asking_each() {
             let (nx, ny) = plane.size(*id).unwrap();
             for i in 0..lon.len() {
                 let (right, top) = (f64::from(nx) - 0.5, f64::from(ny) - 0.5);
-                let inside = |by: f64| {
-                    x[i] >= -0.5 - by && y[i] >= -0.5 - by && x[i] <= right + by && y[i] <= top + by
-                };
+                let inside = |by: f64| x[i] >= -0.5 - by && y[i] >= -0.5 - by && x[i] <= right + by && y[i] <= top + by;
                 if inside(0.0) {
                     slow[i] = Some(*id);
                     hits += 1;
@@ -303,4 +302,85 @@ fn a_tangent_plane_is_a_first_guess() {
             assert!(off < allowed, "{camera} {id}: {off}");
         }
     }
+}
+
+/// `VIRCAM`'s detector 13 against the WCSs of real images. A telescope's pointing is not as good as a star catalogue, so that the
+/// boresight and rotation are fitted: what is left is the model's scale, distortion and shape within the detector.
+#[test]
+fn vircam_is_near_its_images() {
+    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/images");
+    let folder = std::env::var_os("BUNTER_IMAGES").map_or_else(default, std::path::PathBuf::from);
+    if !folder.is_dir() {
+        eprintln!("skipped: no images at {} (set BUNTER_IMAGES)", folder.display());
+        return;
+    }
+    let instrument = instrument("VIRCAM");
+    let plane = instrument.focal_plane().unwrap();
+    let grid: Vec<f64> = (0..5).map(|i| 511.75 * f64::from(i)).collect();
+    let (x, y): (Vec<f64>, Vec<f64>) = grid.iter().flat_map(|y| grid.iter().map(move |x| (*x, *y))).unzip();
+    for i in 1..=8 {
+        let file = FitsFile::open(folder.join(format!("vircam_h/image_{i}.fits"))).unwrap();
+        let header = file.header(1).unwrap();
+        let wcs = Wcs::from_header(&header).unwrap();
+        // The images are cut out of the detector.
+        let (cut_x, cut_y) = (header.f64("XCUTLO").unwrap() - 1.0, header.f64("YCUTLO").unwrap() - 1.0);
+        let sky: Vec<LonLat> = x.iter().zip(&y).map(|(x, y)| wcs.pixel_to_sky(x - cut_x, y - cut_y).unwrap()).collect();
+        let (lon, lat): (Vec<f64>, Vec<f64>) = sky.iter().map(|p| (p.lon, p.lat)).unzip();
+        // Differences in pixels for a boresight and rotation.
+        let off = |p: [f64; 3]| {
+            let pointing = Pointing::from_degrees(p[0], p[1], p[2]).unwrap();
+            let (px, py) = plane.sky_to_pixels(13, &pointing, &lon, &lat).unwrap();
+            let both = px.iter().zip(&x).chain(py.iter().zip(&y));
+            both.map(|(found, wanted)| found - wanted).collect::<Vec<f64>>()
+        };
+        let start = wcs.reference_sky();
+        let mut p = [start.lon_deg(), start.lat_deg(), 0.0];
+        let raw = off(p);
+        for _ in 0..6 {
+            p = gauss_newton(p, &off);
+        }
+        let fitted = off(p);
+        let n = x.len();
+        let length = |all: &[f64]| (0..n).map(|k| all[k].hypot(all[n + k])).fold(0.0, f64::max);
+        let rms = (fitted.iter().map(|v| v * v).sum::<f64>() / n as f64).sqrt();
+        eprintln!(
+            "image {i}: rms {rms:.2}, worst {:.2} pixel; with CRVAL as the boresight {:.0} pixel",
+            length(&fitted),
+            length(&raw)
+        );
+        assert!(rms < 0.8 && length(&fitted) < 1.5, "image {i}: {rms} {}", length(&fitted));
+        assert!(length(&raw) < 150.0, "image {i}: {}", length(&raw));
+        assert!(p[2].abs() < 0.3, "image {i} is turned by {}", p[2]);
+    }
+}
+
+/// One step of least squares in three parameters.
+fn gauss_newton(p: [f64; 3], off: &impl Fn([f64; 3]) -> Vec<f64>) -> [f64; 3] {
+    let here = off(p);
+    let slopes: Vec<Vec<f64>> = (0..3)
+        .map(|k| {
+            let mut q = p;
+            q[k] += 1e-5;
+            off(q).iter().zip(&here).map(|(b, a)| (b - a) / 1e-5).collect()
+        })
+        .collect();
+    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+    let mut m: Vec<[f64; 4]> = (0..3)
+        .map(|i| {
+            let [a, b, c] = [0, 1, 2].map(|j: usize| dot(&slopes[i], &slopes[j]));
+            [a, b, c, -dot(&slopes[i], &here)]
+        })
+        .collect();
+    for i in 0..3 {
+        let pivot = (i..3).max_by(|a, b| m[*a][i].abs().total_cmp(&m[*b][i].abs())).unwrap();
+        m.swap(i, pivot);
+        for j in 0..3 {
+            if j != i {
+                let factor = m[j][i] / m[i][i];
+                let row = m[i];
+                m[j].iter_mut().zip(row).for_each(|(v, r)| *v -= factor * r);
+            }
+        }
+    }
+    [0, 1, 2].map(|i: usize| p[i] + m[i][3] / m[i][i])
 }

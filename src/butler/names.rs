@@ -10,8 +10,8 @@ use super::columns::{ints, texts};
 use super::{Butler, ButlerError};
 use crate::camera::{Cameras, Instrument};
 use crate::dimension::{
-    Aliases, Column, ColumnType, Comparison, DataId, DimensionError, DimensionValue, Element, Expression, InItem, Literal,
-    Operand, Universe, did_you_mean, near_miss,
+    Aliases, Column, ColumnType, Comparison, DataId, DimensionError, DimensionValue, Element, Expression, InItem,
+    Literal, Operand, Universe, did_you_mean, near_miss,
 };
 use crate::registry::Query;
 
@@ -136,7 +136,10 @@ impl Butler {
 fn needs_names(filter: &Expression) -> bool {
     let known = |operand: &Operand| match operand {
         Operand::Literal(_) => true,
-        Operand::Identifier { element, .. } => Universe::builtin().element(element).is_ok(),
+        // A column without its element is known to whoever executes the filter, and `timespan` is a part of two of them.
+        Operand::Identifier { element, field } => {
+            is_element(element) || field.is_some() || !columns_named(element).is_empty()
+        }
     };
     match filter {
         Expression::And(a, b) | Expression::Or(a, b) => needs_names(a) || needs_names(b),
@@ -146,12 +149,18 @@ fn needs_names(filter: &Expression) -> bool {
         }
         Expression::In { operand, items, .. } => {
             let texts = items.iter().any(|i| matches!(i, InItem::Value(Literal::Str(_))));
-            !known(operand) || is_detector(operand) && texts
+            // It may be a word of `--id`, read without knowing what it means.
+            let word = matches!(operand, Operand::Identifier { element, field: None } if !is_element(element));
+            !known(operand) || texts && (word || is_detector(operand))
         }
         Expression::Glob(operand, _) => !known(operand) || is_detector(operand),
         Expression::IsNull { operand, .. } => !known(operand),
         Expression::Constant(_) => false,
     }
+}
+
+fn is_element(name: &str) -> bool {
+    Universe::builtin().element(name).is_ok()
 }
 
 fn is_detector(operand: &Operand) -> bool {
@@ -174,7 +183,8 @@ struct Names<'b> {
 
 impl Names<'_> {
     fn expression(&self, expression: &Expression) -> Result<Expression, ButlerError> {
-        let both = |a, b| -> Result<_, ButlerError> { Ok((Box::new(self.expression(a)?), Box::new(self.expression(b)?))) };
+        let both =
+            |a, b| -> Result<_, ButlerError> { Ok((Box::new(self.expression(a)?), Box::new(self.expression(b)?))) };
         Ok(match expression {
             Expression::And(a, b) => {
                 let (a, b) = both(a, b)?;
@@ -189,10 +199,18 @@ impl Names<'_> {
                 let (a, b) = (self.operand(a)?, self.operand(b)?);
                 match (how, &a, &b) {
                     (Comparison::Eq | Comparison::Ne, _, Operand::Literal(Literal::Str(name))) if is_detector(&a) => {
-                        Expression::Compare(*how, full_name(), Operand::Literal(Literal::Str(self.detector_name(name)?)))
+                        Expression::Compare(
+                            *how,
+                            full_name(),
+                            Operand::Literal(Literal::Str(self.detector_name(name)?)),
+                        )
                     }
                     (Comparison::Eq | Comparison::Ne, Operand::Literal(Literal::Str(name)), _) if is_detector(&b) => {
-                        Expression::Compare(*how, full_name(), Operand::Literal(Literal::Str(self.detector_name(name)?)))
+                        Expression::Compare(
+                            *how,
+                            full_name(),
+                            Operand::Literal(Literal::Str(self.detector_name(name)?)),
+                        )
                     }
                     _ => Expression::Compare(*how, a, b),
                 }
@@ -280,16 +298,21 @@ impl Names<'_> {
             let element = Universe::builtin().element(alias.element)?;
             return Ok(Some((element, alias.field.map(|f| element.column(f)).transpose()?)));
         }
-        let meanings: Vec<_> = self.aliases.iter().filter(|a| a.name == name).map(|a| format!("{} for {}", a.element, a.camera)).collect();
+        let meanings: Vec<_> =
+            self.aliases.iter().filter(|a| a.name == name).map(|a| format!("{} for {}", a.element, a.camera)).collect();
         if meanings.is_empty() {
             return Ok(None);
         }
-        Err(ButlerError::Question(format!("`{name}` is not the same for all cameras here ({}): use the other name", meanings.join(", "))))
+        Err(ButlerError::Question(format!(
+            "`{name}` is not the same for all cameras here ({}): use the other name",
+            meanings.join(", ")
+        )))
     }
 
     fn unknown(&self, name: &str, near: Option<String>) -> DimensionError {
         let own = self.aliases.iter().map(|a| a.name.clone());
-        let known = Universe::builtin().dimensions().map(|e| e.name.to_owned()).chain(own).collect::<Vec<_>>().join(", ");
+        let known =
+            Universe::builtin().dimensions().map(|e| e.name.to_owned()).chain(own).collect::<Vec<_>>().join(", ");
         DimensionError::UnknownDimension { name: name.to_owned(), near, known }
     }
 
@@ -325,7 +348,10 @@ impl Names<'_> {
                 },
             };
             if given.get(element.name).is_some() && element.name != name && column.is_none() {
-                return Err(ButlerError::Question(format!("`{name}` and `{}` say the same: give one of them", element.name)));
+                return Err(ButlerError::Question(format!(
+                    "`{name}` and `{}` say the same: give one of them",
+                    element.name
+                )));
             }
             match (column, value) {
                 (Some(column), _) if element.name == "detector" => conditions.push((column.name, value.to_string())),
@@ -335,11 +361,15 @@ impl Names<'_> {
                         element.name, column.name, element.name
                     )));
                 }
-                (None, DimensionValue::Str(text)) if element.key == Some(ColumnType::Int) => match text.parse::<i64>() {
-                    Ok(number) => id.set(element.name, number),
-                    Err(_) if element.name == "detector" => conditions.push(("full_name", self.detector_name(text)?)),
-                    Err(_) => id.set(element.name, &**text),
-                },
+                (None, DimensionValue::Str(text)) if element.key == Some(ColumnType::Int) => {
+                    match text.parse::<i64>() {
+                        Ok(number) => id.set(element.name, number),
+                        Err(_) if element.name == "detector" => {
+                            conditions.push(("full_name", self.detector_name(text)?))
+                        }
+                        Err(_) => id.set(element.name, &**text),
+                    }
+                }
                 (None, value) => id.set(element.name, value.clone()),
             }
         }
@@ -379,8 +409,9 @@ impl Names<'_> {
                 Err(ButlerError::Question(format!("no detector has {}{}", said(), did_you_mean(near.as_deref()))))
             }
             n => {
-                let first: Vec<_> =
-                    (0..n.min(4)).map(|i| format!("{} {} ({})", instruments.value(i), detectors.value(i), names.value(i))).collect();
+                let first: Vec<_> = (0..n.min(4))
+                    .map(|i| format!("{} {} ({})", instruments.value(i), detectors.value(i), names.value(i)))
+                    .collect();
                 Err(ButlerError::Question(format!(
                     "{n} detectors have {}, such as {}: say which, by raft and slot, by name, or by number, and the instrument",
                     said(),
@@ -410,8 +441,7 @@ fn columns_named(name: &str) -> Vec<(&'static Element, &'static Column)> {
 
 /// Values separated by `^`, for a column of metadata.
 fn comparison(element: &'static Element, column: Option<&'static Column>, values: &str) -> Expression {
-    let operand =
-        Operand::Identifier { element: element.name.to_owned(), field: column.map(|c| c.name.to_owned()) };
+    let operand = Operand::Identifier { element: element.name.to_owned(), field: column.map(|c| c.name.to_owned()) };
     let kind = column.map_or(ColumnType::Text, |c| c.column_type);
     let read = |text: &str| match kind {
         ColumnType::Text | ColumnType::Bytes => Literal::Str(text.to_owned()),

@@ -106,7 +106,8 @@ impl Butler {
         let block = (ROWS / detectors.len()).max(1);
         heard(VisitProgress { done: 0, visits: total });
         let (filters, records) = (visits.filter_records()?, visits.visit_records()?);
-        let of = |element, records, keep_existing| Ok::<_, ButlerError>(RecordBatchOf { element, records, keep_existing });
+        let of =
+            |element, records, keep_existing| Ok::<_, ButlerError>(RecordBatchOf { element, records, keep_existing });
         let regions = (0..total).step_by(block).map(|from| {
             let to = (from + block).min(total);
             let records = visits.detector_records(plane, &detectors, from, to)?;
@@ -199,11 +200,16 @@ impl<'a> Visits<'a> {
         };
         let (begin, exposure_time) = (reals(BEGIN)?, reals(EXPOSURE_TIME)?);
         if let Some(begin) = &begin {
-            let bad = |row: usize| begin.is_valid(row) && !begin.value(row).is_nan() && !MJD.contains(&begin.value(row));
+            let bad =
+                |row: usize| begin.is_valid(row) && !begin.value(row).is_nan() && !MJD.contains(&begin.value(row));
             refuse_where(begin.len(), bad, |row| format!("mjd is {}, no modified Julian date", begin.value(row)))?;
         }
         if let Some(time) = &exposure_time {
-            let bad = |row: usize| time.is_valid(row) && !time.value(row).is_nan() && !(time.value(row) >= 0.0 && time.value(row).is_finite());
+            let bad = |row: usize| {
+                time.is_valid(row)
+                    && !time.value(row).is_nan()
+                    && !(time.value(row) >= 0.0 && time.value(row).is_finite())
+            };
             refuse_where(time.len(), bad, |row| format!("the exposure time is {} s", time.value(row)))?;
         }
         let day_obs = nights(table, begin.as_ref(), visit.len())?;
@@ -357,9 +363,7 @@ fn filters(
 
 /// Physical filter and band of a filter's name, or of a band: the first filter of that band.
 fn resolve(instrument: &Instrument, text: &str, by_band: bool) -> Result<(String, String), String> {
-    if by_band
-        && let Some(filter) = instrument.filters.iter().find(|f| f.band == text)
-    {
+    if by_band && let Some(filter) = instrument.filters.iter().find(|f| f.band == text) {
         return Ok((filter.name.clone(), filter.band.clone()));
     }
     instrument.resolve_filter(text)
@@ -395,14 +399,19 @@ fn as_type(column: &ArrayRef, name: &str, wanted: &DataType) -> Result<ArrayRef,
         (DataType::Float32 | DataType::Float64, DataType::Int64) => {
             let reals = cast(column, &DataType::Float64)?;
             let reals = reals.as_primitive::<Float64Type>();
-            let odd = |row: usize| reals.is_valid(row) && (reals.value(row).fract() != 0.0 || reals.value(row).abs() > 9e15);
+            let odd =
+                |row: usize| reals.is_valid(row) && (reals.value(row).fract() != 0.0 || reals.value(row).abs() > 9e15);
             refuse_where(reals.len(), odd, |row| format!("{name} is {}, no whole number", reals.value(row)))?;
             cast(column, wanted)?
         }
         _ => cast(column, wanted)?,
     };
     // What a cast cannot read it makes null.
-    let lost = |row: usize| cast.is_null(row) && column.is_valid(row) && !(column.as_string_opt::<i32>().is_some_and(|t| t.value(row).trim().is_empty()));
+    let lost = |row: usize| {
+        cast.is_null(row)
+            && column.is_valid(row)
+            && !(column.as_string_opt::<i32>().is_some_and(|t| t.value(row).trim().is_empty()))
+    };
     refuse_where(column.len(), lost, |_| format!("{name} cannot be read as {wanted}"))?;
     Ok(cast)
 }
@@ -425,21 +434,12 @@ fn real(table: &RecordBatch, names: &[&str]) -> Result<Float64Array, ButlerError
     Ok(required(table, names, &DataType::Float64)?.as_primitive::<Float64Type>().clone())
 }
 
-fn refuse(
-    column: &dyn Array,
-    bad: impl Fn(usize) -> bool,
-    name: &str,
-    what: &'static str,
-) -> Result<(), ButlerError> {
+fn refuse(column: &dyn Array, bad: impl Fn(usize) -> bool, name: &str, what: &'static str) -> Result<(), ButlerError> {
     refuse_where(column.len(), bad, |_| format!("{name} {what}"))
 }
 
 /// The first bad row is an error.
-fn refuse_where(
-    rows: usize,
-    bad: impl Fn(usize) -> bool,
-    text: impl Fn(usize) -> String,
-) -> Result<(), ButlerError> {
+fn refuse_where(rows: usize, bad: impl Fn(usize) -> bool, text: impl Fn(usize) -> String) -> Result<(), ButlerError> {
     match (0..rows).find(|row| bad(*row)) {
         Some(row) => Err(ButlerError::Question(format!("row {row}: {}", text(row)))),
         None => Ok(()),

@@ -157,8 +157,9 @@ impl DetectorGroup {
                 .map(|name| {
                     let Some(letters) = self.raft_letters else { return Ok((name.clone(), None, None)) };
                     let cut = name.char_indices().nth(letters).map(|(i, _)| name.split_at(i));
-                    let (raft, slot) =
-                        cut.filter(|_| letters > 0).ok_or_else(|| format!("{at}.raft_letters: nothing is left of {name}"))?;
+                    let (raft, slot) = cut
+                        .filter(|_| letters > 0)
+                        .ok_or_else(|| format!("{at}.raft_letters: nothing is left of {name}"))?;
                     let slot = slot.strip_prefix('_').unwrap_or(slot);
                     Ok((name.clone(), Some(raft.to_owned()), Some(slot.to_owned())))
                 })
@@ -216,7 +217,8 @@ impl DetectorGroup {
                 return Err(format!("{at}.raster: {count} detectors do not fill rows of {columns}"));
             }
             let rows = count / columns;
-            let along = |k: usize, n: usize, centre: f64, step: f64| centre + (k as f64 - 0.5 * (n as f64 - 1.0)) * step;
+            let along =
+                |k: usize, n: usize, centre: f64, step: f64| centre + (k as f64 - 0.5 * (n as f64 - 1.0)) * step;
             for i in 0..count {
                 let x = along(i % columns, *columns, centre.0, step.0);
                 let y = along(i / columns, rows, centre.1, step.1);
@@ -277,11 +279,15 @@ impl FocalPlaneDefinition {
             .into_iter()
             .map(|(i, j, depth)| {
                 let (a, b) = (&mounted[i], &mounted[j]);
-                format!("detectors {} ({}) and {} ({}) lie over each other by {depth:.3} mm", a.id, a.name, b.id, b.name)
+                format!(
+                    "detectors {} ({}) and {} ({}) lie over each other by {depth:.3} mm",
+                    a.id, a.name, b.id, b.name
+                )
             })
             .collect();
         let radial = Radial::new(law, field).map_err(at)?;
-        let plane = FocalPlane::new(camera, mounted, radial, self.flip_x, self.note).map_err(|e| format!("focal_plane: {e}"))?;
+        let plane = FocalPlane::new(camera, mounted, radial, self.flip_x, self.note)
+            .map_err(|e| format!("focal_plane: {e}"))?;
         Ok((plane, warnings))
     }
 }

@@ -27,8 +27,7 @@ impl DetectorIndex {
         let per_mm = |low: f64, high: f64| if high > low { side as f64 / (high - low) } else { 0.0 };
         let cells_per_mm = (per_mm(low.0, high.0), per_mm(low.1, high.1));
         let mut index = Self { low, cells_per_mm, columns: side, rows: side, begins: vec![0], detectors: Vec::new() };
-        let spans: Vec<_> =
-            boxes.iter().map(|(a, b)| (index.clamped(a.0, a.1), index.clamped(b.0, b.1))).collect();
+        let spans: Vec<_> = boxes.iter().map(|(a, b)| (index.clamped(a.0, a.1), index.clamped(b.0, b.1))).collect();
         for row in 0..side {
             for column in 0..side {
                 for (i, (from, to)) in spans.iter().enumerate() {

@@ -123,7 +123,9 @@ pub enum CameraError {
         value: f64,
     },
     /// A point so far from the axis that the camera's distortion is not known there.
-    #[error("row {row}: {r_mm:.3} mm from the axis is outside of the field of {camera}, whose distortion is known up to {limit_mm:.3} mm")]
+    #[error(
+        "row {row}: {r_mm:.3} mm from the axis is outside of the field of {camera}, whose distortion is known up to {limit_mm:.3} mm"
+    )]
     OutsideField {
         /// The camera.
         camera: String,

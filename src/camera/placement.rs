@@ -62,12 +62,7 @@ impl Placement {
         Self::new(size, (-0.5, -0.5), (a[0], a[1]), matrix)
     }
 
-    fn new(
-        size: (u32, u32),
-        reference: (f64, f64),
-        offset: (f64, f64),
-        matrix: [[f64; 2]; 2],
-    ) -> Result<Self, String> {
+    fn new(size: (u32, u32), reference: (f64, f64), offset: (f64, f64), matrix: [[f64; 2]; 2]) -> Result<Self, String> {
         if size.0 == 0 || size.1 == 0 {
             return Err(format!("its size is {} x {} pixels", size.0, size.1));
         }
@@ -143,9 +138,10 @@ impl Placement {
     pub(super) fn overlap(self, other: Self) -> f64 {
         let (p, q) = (self.corners(), other.corners());
         let span = |corners: &[(f64, f64); 4], (nx, ny): (f64, f64)| {
-            corners.iter().map(|(x, y)| x * nx + y * ny).fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| {
-                (low.min(v), high.max(v))
-            })
+            corners
+                .iter()
+                .map(|(x, y)| x * nx + y * ny)
+                .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)))
         };
         let mut least = f64::INFINITY;
         for ring in [&p, &q] {

@@ -111,9 +111,8 @@ impl Pointings {
     /// ```
     pub fn from_degrees(ra: &[f64], dec: &[f64], rotation: &[f64]) -> Result<Self, CameraError> {
         same_length("ra, dec and rotation", ra.len(), &[dec.len(), rotation.len()])?;
-        let bad = (0..ra.len())
-            .into_par_iter()
-            .find_first(|&row| check(row, ra[row], dec[row], rotation[row]).is_err());
+        let bad =
+            (0..ra.len()).into_par_iter().find_first(|&row| check(row, ra[row], dec[row], rotation[row]).is_err());
         if let Some(row) = bad {
             check(row, ra[row], dec[row], rotation[row])?;
         }
@@ -190,8 +189,7 @@ mod tests {
                 assert!((dot(p, q) - expected).abs() < 1e-15);
             }
             // +x to the west of +y as north: seen from inside the sphere the two are right-handed, from outside left-handed.
-            let cross =
-                [u[1] * w[2] - u[2] * w[1], u[2] * w[0] - u[0] * w[2], u[0] * w[1] - u[1] * w[0]];
+            let cross = [u[1] * w[2] - u[2] * w[1], u[2] * w[0] - u[0] * w[2], u[0] * w[1] - u[1] * w[0]];
             assert!((dot(b, cross) + 1.0).abs() < 1e-15);
         }
     }

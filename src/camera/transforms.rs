@@ -7,9 +7,9 @@ use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
 use rayon::prelude::*;
 
+use super::CameraError;
 use super::focal_plane::FocalPlane;
 use super::pointing::{Pointing, same_length};
-use super::CameraError;
 use crate::sphere::{LonLat, UnitVector};
 use crate::wcs::Wcs;
 

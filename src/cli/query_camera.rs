@@ -100,7 +100,8 @@ fn list(cameras: &Cameras) -> Result<RecordBatch, CliError> {
         Arc::new(StringArray::from_iter_values(all.iter().map(text)))
     };
     let radius = all.iter().map(|i| i.focal_plane().ok().map(|p| p.radius().to_degrees()));
-    let named = |i: &Instrument| i.dimension_aliases.iter().map(|(a, d)| format!("{a}={d}")).collect::<Vec<_>>().join(" ");
+    let named =
+        |i: &Instrument| i.dimension_aliases.iter().map(|(a, d)| format!("{a}={d}")).collect::<Vec<_>>().join(" ");
     Ok(RecordBatch::try_from_iter_with_nullable([
         ("instrument", texts(&|i| i.name.clone()), false),
         ("detectors", Arc::new(Int64Array::from_iter_values(all.iter().map(|i| i.detectors.len() as i64))), false),
@@ -157,8 +158,10 @@ fn detectors(instrument: &Instrument, purposes: &[String], at: Option<&Pointing>
         let pairs: Vec<String> = (4 * i..4 * i + 4).map(|k| format!("{} {}", x[k], y[k])).collect();
         Some(pairs.join(";"))
     };
-    let (fx, fy): (Vec<f64>, Vec<f64>) =
-        (field_corners.0.iter().map(|v| v.to_degrees()).collect(), field_corners.1.iter().map(|v| v.to_degrees()).collect());
+    let (fx, fy): (Vec<f64>, Vec<f64>) = (
+        field_corners.0.iter().map(|v| v.to_degrees()).collect(),
+        field_corners.1.iter().map(|v| v.to_degrees()).collect(),
+    );
     columns.push(("x_mm", Arc::new(Float64Array::from(centres.0)), false));
     columns.push(("y_mm", Arc::new(Float64Array::from(centres.1)), false));
     columns.push(("field_x_deg", degrees(&field.0), false));

@@ -19,12 +19,10 @@ use crate::butler::{Butler, VisitOptions};
 
 /// Register visits without images: regions of all detectors from a table of pointings and the camera's model.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  bunter register-visits REPO decam_visits.csv.gz --instrument DECam\n  \
+#[command(after_help = "Examples:\n  bunter register-visits REPO decam_visits.csv.gz --instrument DECam\n  \
                   bunter register-visits REPO opsim.parquet --instrument LSSTCam --rotation 30\n\n\
                   Columns: visit; band or physical_filter; ra_deg, dec_deg; rot_deg, mjd, exptime_s, night, target where there are.\n\
-                  Doing it twice changes nothing; detectors that have a region keep it."
-)]
+                  Doing it twice changes nothing; detectors that have a region keep it.")]
 pub(crate) struct RegisterVisits {
     /// The repository.
     repository: PathBuf,
@@ -70,7 +68,10 @@ impl RegisterVisits {
             );
         }
         if report.without_filter > 0 {
-            eprintln!("warning: {} visits have neither band nor filter: their filter is `unknown`", report.without_filter);
+            eprintln!(
+                "warning: {} visits have neither band nor filter: their filter is `unknown`",
+                report.without_filter
+            );
         }
         eprintln!(
             "{}: {} visits registered, {} there already; {} regions of {} detectors each, {} there already{}",
@@ -97,8 +98,7 @@ pub(super) fn read_table(path: &Path) -> Result<RecordBatch, CliError> {
     if start == b"PAR1" {
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| wrong(&e))?;
         let schema = Arc::clone(builder.schema());
-        let batches =
-            builder.build().map_err(|e| wrong(&e))?.collect::<Result<Vec<_>, _>>().map_err(|e| wrong(&e))?;
+        let batches = builder.build().map_err(|e| wrong(&e))?.collect::<Result<Vec<_>, _>>().map_err(|e| wrong(&e))?;
         return concat_batches(&schema, &batches).map_err(|e| wrong(&e));
     }
     let mut text = Vec::new();

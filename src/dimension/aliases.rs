@@ -50,7 +50,10 @@ impl Aliases {
             let (element, _) = universe.dimension(element).map_err(|e| format!("`{name}`: {e}"))?;
             let field = field.map(|f| element.column(f)).transpose().map_err(|e| format!("`{name}`: {e}"))?;
             let known = universe.elements().iter().any(|e| e.name == name);
-            let taken = known || universe.element(name).is_ok_and(|e| e.name != element.name || field.is_some());
+            let another = |e: &super::Element| e.name != element.name || field.is_none_or(|f| f.name != name);
+            let column = universe.elements().iter().any(|e| e.column(name).is_ok() && another(e));
+            let taken =
+                known || column || universe.element(name).is_ok_and(|e| e.name != element.name || field.is_some());
             if taken {
                 return Err(format!("`{name}` is the name of something else already: choose another"));
             }

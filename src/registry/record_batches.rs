@@ -38,7 +38,10 @@ impl Registry {
                     Err(error) => {
                         failed = Some(error);
                         // Only takes the transaction back; the caller gets his own error.
-                        return Err(RegistryError::Invalid { what: "records".to_owned(), reason: "see there".to_owned() });
+                        return Err(RegistryError::Invalid {
+                            what: "records".to_owned(),
+                            reason: "see there".to_owned(),
+                        });
                     }
                 };
                 let element = Universe::builtin().element(element)?;

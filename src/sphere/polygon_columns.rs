@@ -217,7 +217,8 @@ impl PolygonBuffer {
     /// # Errors
     /// [`SphereError::BadColumns`] for lengths that do not fit.
     pub fn from_parts(x: Vec<f64>, y: Vec<f64>, z: Vec<f64>, offsets: Vec<u64>) -> Result<Self, SphereError> {
-        let whole = offsets.first() == Some(&0) && offsets.last().is_some_and(|last| usize::try_from(*last) == Ok(x.len()));
+        let whole =
+            offsets.first() == Some(&0) && offsets.last().is_some_and(|last| usize::try_from(*last) == Ok(x.len()));
         if !whole || x.len() != y.len() || x.len() != z.len() {
             let problem = format!(
                 "x, y, z have {}, {}, {} vertices; offsets run from {:?} to {:?}",
