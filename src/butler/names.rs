@@ -266,13 +266,10 @@ impl Names<'_> {
             }
             return Ok(Expression::parse_ids(&[&format!("{name}={values}")])?);
         };
-        match column {
-            Some(column) => Ok(comparison(element, Some(column), values)),
-            None => {
-                let read = Expression::parse_ids(&[&format!("{}={values}", element.name)])?;
-                self.expression(&read)
-            }
+        if let Some(column) = column {
+            return Ok(comparison(element, Some(column), values));
         }
+        self.expression(&Expression::parse_ids(&[&format!("{}={values}", element.name)])?)
     }
 
     fn operand(&self, operand: &Operand) -> Result<Operand, ButlerError> {
@@ -365,7 +362,7 @@ impl Names<'_> {
                     match text.parse::<i64>() {
                         Ok(number) => id.set(element.name, number),
                         Err(_) if element.name == "detector" => {
-                            conditions.push(("full_name", self.detector_name(text)?))
+                            conditions.push(("full_name", self.detector_name(text)?));
                         }
                         Err(_) => id.set(element.name, &**text),
                     }

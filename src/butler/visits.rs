@@ -183,7 +183,7 @@ impl<'a> Visits<'a> {
         refuse(&ra, ra_row, RA[0], "is not a number")?;
         refuse(&dec, |row| !dec.value(row).is_finite(), DEC[0], "is not a number")?;
         let given = optional(table, ROTATION, &DataType::Float64)?;
-        let given = given.as_ref().map(|c| c.as_primitive::<Float64Type>());
+        let given = given.as_ref().map(AsArray::as_primitive::<Float64Type>);
         let mut without_rotation = 0;
         let rotation: Vec<f64> = (0..visit.len())
             .map(|row| match given {
@@ -308,7 +308,7 @@ impl<'a> Visits<'a> {
 /// The night of each visit, from the table or from the time.
 fn nights(table: &RecordBatch, begin: Option<&Float64Array>, rows: usize) -> Result<Vec<i64>, ButlerError> {
     let given = optional(table, NIGHT, &DataType::Int64)?;
-    let given = given.as_ref().map(|c| c.as_primitive::<Int64Type>());
+    let given = given.as_ref().map(AsArray::as_primitive::<Int64Type>);
     (0..rows)
         .map(|row| match given.filter(|c| c.is_valid(row)).map(|c| c.value(row)) {
             Some(date @ 18_000_101..=25_000_101) => Ok(date),
@@ -326,7 +326,6 @@ fn nights(table: &RecordBatch, begin: Option<&Float64Array>, rows: usize) -> Res
 }
 
 /// The physical filter of each visit, the bands of all that occur, and how many visits have none.
-#[expect(clippy::type_complexity, reason = "said by the line above")]
 fn filters(
     instrument: &Instrument,
     table: &RecordBatch,
@@ -343,17 +342,16 @@ fn filters(
     let mut names = Vec::with_capacity(column.len());
     for row in 0..column.len() {
         let text = if column.is_valid(row) { column.value(row).trim() } else { "" };
-        let pair = match known.get(text) {
-            Some(pair) => pair,
-            None => {
-                let pair = if text.is_empty() {
-                    ("unknown".to_owned(), "unknown".to_owned())
-                } else {
-                    resolve(instrument, text, by_band).map_err(|e| ButlerError::Question(format!("row {row}: {e}")))?
-                };
-                bands.insert(pair.0.clone(), pair.1.clone());
-                known.entry(text).or_insert(pair)
-            }
+        let pair = if let Some(pair) = known.get(text) {
+            pair
+        } else {
+            let pair = if text.is_empty() {
+                ("unknown".to_owned(), "unknown".to_owned())
+            } else {
+                resolve(instrument, text, by_band).map_err(|e| ButlerError::Question(format!("row {row}: {e}")))?
+            };
+            bands.insert(pair.0.clone(), pair.1.clone());
+            known.entry(text).or_insert(pair)
         };
         without += usize::from(text.is_empty());
         names.push(pair.0.clone());

@@ -213,7 +213,7 @@ impl DetectorGroup {
             }
         }
         if let Some(Raster { columns, centre, step, yaw }) = &self.raster {
-            if *columns == 0 || count % columns != 0 {
+            if *columns == 0 || !count.is_multiple_of(*columns) {
                 return Err(format!("{at}.raster: {count} detectors do not fill rows of {columns}"));
             }
             let rows = count / columns;

@@ -263,6 +263,9 @@ impl FocalPlane {
     }
 
     /// The circle around the boresight that holds every pixel of the camera.
+    ///
+    /// # Errors
+    /// None for a camera that could be made.
     pub fn bounding_circle(&self, pointing: &Pointing) -> Result<Circle, CameraError> {
         Ok(Circle::new(pointing.frame.unit([0.0, 0.0, 1.0]), self.radius + 8.0 * f64::EPSILON)?)
     }

@@ -179,8 +179,8 @@ impl Radial {
     /// Mm divided by gnomonic radius, from the radius; `None` beyond the limit.
     #[inline]
     pub(super) fn inward(&self, radius: f64) -> Option<f64> {
-        // Written so that NaN fails. The limit itself is in.
-        if !(radius <= self.limit_rad) {
+        // The limit itself is in.
+        if radius.is_nan() || radius > self.limit_rad {
             return None;
         }
         Some(match &self.law {

@@ -105,7 +105,7 @@ fn list(cameras: &Cameras) -> Result<RecordBatch, CliError> {
     Ok(RecordBatch::try_from_iter_with_nullable([
         ("instrument", texts(&|i| i.name.clone()), false),
         ("detectors", Arc::new(Int64Array::from_iter_values(all.iter().map(|i| i.detectors.len() as i64))), false),
-        ("radius_deg", Arc::new(Float64Array::from_iter(radius)), true),
+        ("radius_deg", Arc::new(radius.collect::<Float64Array>()), true),
         ("filters", texts(&|i| i.filters.iter().map(|f| f.name.as_str()).collect::<Vec<_>>().join(", ")), false),
         ("aliases", texts(&named), false),
     ])?)
@@ -120,7 +120,7 @@ fn detectors(instrument: &Instrument, purposes: &[String], at: Option<&Pointing>
     let wanted = |purpose: &str| purposes.is_empty() || purposes.iter().any(|p| p.eq_ignore_ascii_case(purpose));
     let all: Vec<_> = instrument.detectors.iter().filter(|d| wanted(&d.purpose)).collect();
     let texts = |text: &dyn Fn(usize) -> Option<String>| -> ArrayRef {
-        Arc::new(StringArray::from_iter((0..all.len()).map(text)))
+        Arc::new((0..all.len()).map(text).collect::<StringArray>())
     };
     let mut columns: Vec<(&str, ArrayRef, bool)> = vec![
         ("instrument", texts(&|_| Some(instrument.name.clone())), false),
@@ -130,8 +130,8 @@ fn detectors(instrument: &Instrument, purposes: &[String], at: Option<&Pointing>
         ("slot", texts(&|i| all[i].slot.clone()), true),
         ("purpose", texts(&|i| Some(all[i].purpose.clone())), false),
         ("type", texts(&|i| all[i].physical_type.clone()), true),
-        ("nx", Arc::new(Int64Array::from_iter(all.iter().map(|d| d.size.map(|s| i64::from(s.0))))), true),
-        ("ny", Arc::new(Int64Array::from_iter(all.iter().map(|d| d.size.map(|s| i64::from(s.1))))), true),
+        ("nx", Arc::new(all.iter().map(|d| d.size.map(|s| i64::from(s.0))).collect::<Int64Array>()), true),
+        ("ny", Arc::new(all.iter().map(|d| d.size.map(|s| i64::from(s.1))).collect::<Int64Array>()), true),
     ];
     let plane = match instrument.focal_plane() {
         Ok(plane) => plane,
