@@ -20,21 +20,22 @@ pub mod wcs;
 pub use butler::{
     Butler, ButlerError, Damage, DataIdQuery, DiscreteSkyMapOptions, Found, ImageOnSky, Improved, IngestEvent,
     IngestFailure, IngestOptions, IngestReport, OverlapQuery, OverlapStream, RegionSource, RepositoryConfig, Storage,
-    UpdateRegionsOptions, VerifyReport,
+    UpdateRegionsOptions, VerifyReport, VisitOptions, VisitProgress, VisitReport,
 };
+pub use camera::{FocalPlane, Pointing, Pointings};
 pub use dataset::{
     Coadd, Collection, CollectionNameError, CollectionType, DatasetRef, DatasetType, Exposure, FileRecord, FitsLayout,
     FitsMask, FitsPlane, FitsVariance, Format, MaskMeaning, MaskPlanes, PathTemplate, StorageClass, TemplateError,
     check_collection_name,
 };
 pub use dimension::{
-    Column, ColumnType, Comparison, DataId, DimensionError, DimensionGroup, DimensionValue, Element, ElementStorage,
-    Expression, ExpressionError, InItem, Literal, Operand, ResolvedColumn, Scope, Universe,
+    Alias, Aliases, Column, ColumnType, Comparison, DataId, DimensionError, DimensionGroup, DimensionValue, Element,
+    ElementStorage, Expression, ExpressionError, InItem, Literal, Operand, ResolvedColumn, Scope, Universe,
 };
 pub use registry::{
-    FoldSummary, Inserted, NewDataset, OrderBy, QuantumRecord, QuantumStatus, Query, RegionEvent, RegionEventKind,
-    RegionMoment, RegionState, RegionUpdate, RegionUpdateReport, RegionUse, Registry, RegistryAsOf, RegistryError,
-    RegistryReader, VisitDetectorQuery,
+    FoldSummary, Inserted, NewDataset, OrderBy, QuantumRecord, QuantumStatus, Query, RecordBatchOf, RegionEvent,
+    RegionEventKind, RegionMoment, RegionState, RegionUpdate, RegionUpdateReport, RegionUse, Registry, RegistryAsOf,
+    RegistryError, RegistryReader, VisitDetectorQuery,
 };
 pub use skymap::{
     CellInfo, FoundPatches, InnerRegion, Layout, OverlapColumns, PatchInfo, Projection, SkyMap, SkyMapConfig,

@@ -163,11 +163,13 @@ impl Butler {
                 "detector" => Value::from(detectors[row].id),
                 "full_name" => Value::from(detectors[row].name.as_str()),
                 "raft" => Value::from(detectors[row].raft.as_deref()),
+                "name_in_raft" => Value::from(detectors[row].slot.as_deref()),
                 "purpose" => Value::from(detectors[row].purpose.as_str()),
                 _ => Value::Null,
             })?,
         )?;
         all.push(inserted);
+        self.keep_definition(instrument)?;
         let sum = |count: fn(&Inserted) -> usize| all.iter().map(count).sum();
         Ok(Inserted { new: sum(|i| i.new), existing: sum(|i| i.existing) })
     }
@@ -245,7 +247,7 @@ impl Butler {
         query: &Query,
         find_first: bool,
     ) -> Result<RecordBatch, ButlerError> {
-        let query = Query { filter: self.with_patch_numbers(query.filter.as_ref(), None)?, ..query.clone() };
+        let query = Query { filter: self.standard_filter(query.filter.as_ref(), None)?, ..query.clone() };
         Ok(self.reader.datasets(dataset_type, collections, &query, find_first)?)
     }
 }

@@ -100,7 +100,7 @@ impl<'a> Question<'a> {
         let all = group.all();
         let order = SKY_DIMENSIONS.iter().chain(&ORDER);
         let wanted = order.copied().filter(|name| all.contains(name)).collect();
-        let filter = butler.with_patch_numbers(query.filter.as_ref(), None)?;
+        let filter = butler.standard_filter(query.filter.as_ref(), None)?;
         let mut joined: Vec<&'static str> = group.required().to_vec();
         for name in filter.iter().flat_map(Expression::elements) {
             joined.extend(universe.element(name)?.required);

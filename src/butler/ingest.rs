@@ -444,7 +444,7 @@ fn identity(info: &ObservationInfo, dataset_type: &DatasetType, run: &str) -> Da
 }
 
 /// The observing night as the number YYYYMMDD, which changes at noon: the civil date 12 hours earlier.
-fn day_obs(mjd: f64) -> i64 {
+pub(super) fn day_obs(mjd: f64) -> i64 {
     // Civil date from a day count: Howard Hinnant, "chrono-compatible low-level date algorithms".
     let days = (mjd - 0.5).floor() as i64 - 40_587 + 719_468;
     let era = days.div_euclid(146_097);

@@ -15,6 +15,7 @@ mod discrete;
 mod error;
 mod exposure_file;
 mod ingest;
+mod names;
 mod observation;
 mod overlaps;
 mod patch_names;
@@ -26,6 +27,7 @@ mod relation;
 mod sky_maps;
 mod storage;
 mod verify;
+mod visits;
 
 pub use butler::Butler;
 pub use config::RepositoryConfig;
@@ -37,5 +39,6 @@ pub use overlaps::{OverlapQuery, OverlapStream};
 pub use regions::{ImageOnSky, Improved, RegionSource, UpdateRegionsOptions};
 pub use storage::{Found, store};
 pub use verify::{Damage, VerifyReport};
+pub use visits::{VisitOptions, VisitProgress, VisitReport};
 
 pub(crate) use columns::{binaries, floats, ids, ints, texts};

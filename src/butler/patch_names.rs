@@ -7,7 +7,8 @@ use crate::dimension::{Comparison, DataId, DimensionValue, Expression, InItem, L
 use crate::skymap::{SkyMap, SkyMapError};
 
 impl Butler {
-    /// This data ID with the patch by its number. A patch may be named as `x,y` (column and row in its tract) where the tract
+    /// This data ID in the registry's own names: cameras' names as [`data_id_with_camera_names`](Self::data_id_with_camera_names)
+    /// says, and the patch by its number. A patch may be named as `x,y` (column and row in its tract) where the tract
     /// is given, and the sky map too or there is only one.
     ///
     /// # Errors
@@ -15,7 +16,8 @@ impl Butler {
     /// [`ButlerError::Registry`] for an unknown sky map, with the near one; [`ButlerError::Question`] for a patch without its
     /// tract.
     pub fn standard_data_id(&self, data_id: &DataId) -> Result<DataId, ButlerError> {
-        let Some(name) = data_id.str("patch") else { return Ok(data_id.clone()) };
+        let data_id = self.data_id_with_camera_names(data_id)?;
+        let Some(name) = data_id.str("patch") else { return Ok(data_id.into_owned()) };
         let (sky_map, map) = self.one_sky_map(data_id.str("skymap"), None)?;
         let tract = match data_id.get("tract") {
             Some(DimensionValue::Int(tract)) => *tract,
@@ -26,19 +28,20 @@ impl Butler {
             }
         };
         let patch = number(&map, tract, name)?;
-        Ok(data_id.clone().with("patch", i64::from(patch)))
+        Ok(data_id.into_owned().with("patch", i64::from(patch)))
     }
 
-    /// A filter with patches by their numbers.
+    /// A filter in the registry's own names, with patches by their numbers.
     ///
     /// # Errors
     /// As [`standard_data_id`](Self::standard_data_id).
-    pub(super) fn with_patch_numbers(
+    pub(super) fn standard_filter(
         &self,
         filter: Option<&Expression>,
         sky_map: Option<&str>,
     ) -> Result<Option<Expression>, ButlerError> {
-        let Some(filter) = filter else { return Ok(None) };
+        let Some(filter) = filter.map(|filter| self.with_camera_names(filter)).transpose()? else { return Ok(None) };
+        let filter = &*filter;
         let mut known = None;
         let replaced = filter.with_patches(&mut |name| {
             if known.is_none() {

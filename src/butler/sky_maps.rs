@@ -45,7 +45,7 @@ impl Butler {
         region: Option<&Region>,
     ) -> Result<RecordBatch, ButlerError> {
         let element = Universe::builtin().element(element)?;
-        let query = Query { filter: self.with_patch_numbers(query.filter.as_ref(), None)?, ..query.clone() };
+        let query = Query { filter: self.standard_filter(query.filter.as_ref(), None)?, ..query.clone() };
         if element.is_virtual() {
             return self.computed_records(element, &query, region);
         }

@@ -70,12 +70,15 @@ impl Cameras {
     /// [`CameraError::Definition`], [`CameraError::Pattern`].
     pub fn add_toml(&mut self, origin: &str, text: &str) -> Result<(), CameraError> {
         let fail = |message: String| CameraError::Definition { origin: origin.to_owned(), message };
-        let definition: Definition = toml::from_str(text).map_err(|e| fail(e.to_string()))?;
+        let definition: Definition = toml::from_str(text).map_err(|e| fail(with_near_miss(&e.to_string())))?;
         if definition.instrument.is_none() && definition.translators.is_empty() {
             return Err(fail("holds neither an [instrument] nor a [[translator]]".to_owned()));
         }
-        let instrument =
-            definition.instrument.map(super::definition::InstrumentDefinition::build).transpose().map_err(fail)?;
+        if definition.instrument.is_none() && definition.focal_plane.is_some() {
+            return Err(fail("has a [focal_plane] without an [instrument]".to_owned()));
+        }
+        let (plane, source) = (definition.focal_plane, text);
+        let instrument = definition.instrument.map(|i| i.build(plane, source)).transpose().map_err(fail)?;
         let translators: Result<Vec<_>, _> =
             definition.translators.into_iter().map(|rules| Translator::new(rules, origin)).collect();
         self.translators.splice(0..0, translators?);
@@ -142,4 +145,13 @@ impl Cameras {
             }),
         }
     }
+}
+
+/// What the reader of TOML says, and of an unknown key the known one that was probably meant.
+fn with_near_miss(message: &str) -> String {
+    let near = message.split_once("unknown field `").and_then(|(_, rest)| {
+        let (wanted, known) = rest.split_once('`')?;
+        nearest(wanted, known.split('`').skip(1).step_by(2))
+    });
+    format!("{}{}", message.trim_end(), super::error::near(near.as_deref()))
 }

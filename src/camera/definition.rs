@@ -1,17 +1,21 @@
 //! The form of a camera definition, as TOML.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::detector_group::{DetectorGroup, DetectorType, FocalPlaneDefinition, distinct};
 use super::expression::HeaderExpression;
-use super::instrument::{Detector, Filter, Instrument};
+use super::instrument::{Filter, Instrument};
+use crate::dimension::Aliases;
 
 /// One file: an instrument, translators, or both.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Definition {
     pub(super) instrument: Option<InstrumentDefinition>,
+    pub(super) focal_plane: Option<FocalPlaneDefinition>,
     #[serde(default, rename = "translator")]
     pub(super) translators: Vec<TranslatorDefinition>,
 }
@@ -23,6 +27,8 @@ pub(super) struct InstrumentDefinition {
     #[serde(default)]
     aliases: Vec<String>,
     #[serde(default)]
+    types: BTreeMap<String, DetectorType>,
+    #[serde(default)]
     detectors: Vec<DetectorGroup>,
     #[serde(default)]
     filters: Vec<Filter>,
@@ -30,50 +36,38 @@ pub(super) struct InstrumentDefinition {
     dimension_aliases: BTreeMap<String, String>,
 }
 
-/// Detectors of successive numbers that are alike.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DetectorGroup {
-    first: i64,
-    /// Either names, or a raft and its slots, named `raft_slot`.
-    #[serde(default)]
-    names: Vec<String>,
-    raft: Option<String>,
-    #[serde(default)]
-    slots: Vec<String>,
-    purpose: Option<String>,
-    size: Option<(u32, u32)>,
-}
-
 impl InstrumentDefinition {
-    pub(super) fn build(self) -> Result<Instrument, String> {
-        let mut detectors = Vec::new();
-        for group in self.detectors {
-            let raft = group.raft.unwrap_or_default();
-            let in_raft = group.slots.iter().map(|slot| (format!("{raft}_{slot}"), Some(slot.clone())));
-            for (id, (name, slot)) in
-                (group.first..).zip(group.names.into_iter().map(|name| (name, None)).chain(in_raft))
-            {
-                detectors.push(Detector {
-                    id,
-                    name,
-                    raft: slot.as_ref().map(|_| raft.clone()),
-                    slot,
-                    purpose: group.purpose.clone().unwrap_or_else(|| "SCIENCE".to_owned()),
-                    size: group.size,
-                });
+    /// The instrument; `source` is the text that describes it.
+    pub(super) fn build(self, plane: Option<FocalPlaneDefinition>, source: &str) -> Result<Instrument, String> {
+        if self.name.trim().is_empty() {
+            return Err("instrument.name: is empty".to_owned());
+        }
+        let mut listed = Vec::new();
+        for (i, group) in self.detectors.into_iter().enumerate() {
+            listed.extend(group.list(&format!("instrument.detectors[{i}]"), &self.types, plane.as_ref())?);
+        }
+        distinct(&mut listed)?;
+        let (focal_plane, warnings) = match plane.map(|plane| plane.build(&self.name, &listed)).transpose()? {
+            Some((plane, warnings)) => (Some(Arc::new(plane)), warnings),
+            None => (None, Vec::new()),
+        };
+        for (i, filter) in self.filters.iter().enumerate() {
+            if self.filters[..i].iter().any(|f| f.name == filter.name) {
+                return Err(format!("instrument.filters: `{}` is there twice", filter.name));
             }
         }
-        detectors.sort_by_key(|d| d.id);
-        if let Some(pair) = detectors.windows(2).find(|pair| pair[0].id == pair[1].id) {
-            return Err(format!("detector {} is there twice, as {} and {}", pair[0].id, pair[0].name, pair[1].name));
-        }
+        let dimension_aliases: Vec<_> = self.dimension_aliases.into_iter().collect();
+        // Says what is wrong with one of them.
+        Aliases::new(&self.name, &dimension_aliases).map_err(|e| format!("instrument.dimension_aliases: {e}"))?;
         Ok(Instrument {
             name: self.name,
             aliases: self.aliases,
-            detectors,
+            detectors: listed.into_iter().map(|l| l.detector).collect(),
             filters: self.filters,
-            dimension_aliases: self.dimension_aliases.into_iter().collect(),
+            dimension_aliases,
+            focal_plane,
+            warnings,
+            source: Some(source.into()),
         })
     }
 }

@@ -82,6 +82,87 @@ pub enum CameraError {
         /// What is wrong.
         reason: String,
     },
+    /// The camera's definition does not say where its detectors are.
+    #[error(
+        "{camera} is known without the places of its detectors: describe them in a camera definition (TOML, `[focal_plane]`)"
+    )]
+    NoFocalPlane {
+        /// The camera.
+        camera: String,
+    },
+    /// The camera has no such detector.
+    #[error("{camera} has no detector {name}{}; it has {known}", near(nearest.as_deref()))]
+    UnknownDetector {
+        /// The camera.
+        camera: String,
+        /// The number or name asked for.
+        name: String,
+        /// One that is spelled nearly the same.
+        nearest: Option<String>,
+        /// Which there are.
+        known: String,
+    },
+    /// A position or angle on the sky that there is not.
+    #[error("row {row}: the {what} is {value} degrees, expected {}", if *what == "declination" { "-90 to 90" } else { "a finite number" })]
+    BadPointing {
+        /// The row, from 0.
+        row: usize,
+        /// Which of the values.
+        what: &'static str,
+        /// Its value, degrees.
+        value: f64,
+    },
+    /// A coordinate that is NaN or infinite.
+    #[error("row {row}: {what} has the coordinate {value}, expected finite numbers")]
+    NotFinite {
+        /// What the coordinate is of.
+        what: &'static str,
+        /// The row, from 0.
+        row: usize,
+        /// The coordinate.
+        value: f64,
+    },
+    /// A point so far from the axis that the camera's distortion is not known there.
+    #[error(
+        "row {row}: {r_mm:.3} mm from the axis is outside of the field of {camera}, whose distortion is known up to {limit_mm:.3} mm"
+    )]
+    OutsideField {
+        /// The camera.
+        camera: String,
+        /// The row, from 0.
+        row: usize,
+        /// The distance to the optical axis, mm.
+        r_mm: f64,
+        /// The largest distance allowed, mm.
+        limit_mm: f64,
+    },
+    /// Columns that should have as many rows as each other.
+    #[error("{what} must have the same number of rows, have {first} and {other}")]
+    Lengths {
+        /// The columns.
+        what: &'static str,
+        /// Rows of the first.
+        first: usize,
+        /// Rows of one that differs.
+        other: usize,
+    },
+    /// More polygons at once than can be addressed.
+    #[error("{pointings} pointings of {vertices} vertices are too many at once: ask for some after the others")]
+    TooMany {
+        /// How many pointings.
+        pointings: usize,
+        /// Vertices of each.
+        vertices: usize,
+    },
+    /// Vertices that form no polygon.
+    #[error(transparent)]
+    Sphere {
+        /// What is wrong with them.
+        source: crate::sphere::SphereError,
+    },
+    /// A table could not be made.
+    #[error(transparent)]
+    Arrow(#[from] arrow::error::ArrowError),
     /// Background and noise cannot be measured: the image has no finite pixels.
     #[error("{file}: the image has no finite pixels to measure its background from")]
     NoPixels {

@@ -1,8 +1,11 @@
 //! [`Instrument`]: detectors and filters of a camera.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 
 use super::error::nearest;
+use super::{CameraError, FocalPlane};
 
 /// One detector of a camera.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +20,8 @@ pub struct Detector {
     pub slot: Option<String>,
     /// `SCIENCE`, `FOCUS`, `GUIDER`, `WAVEFRONT`.
     pub purpose: String,
+    /// Its make (`E2V`), where the camera has several.
+    pub physical_type: Option<String>,
     /// Columns and rows of its science pixels, where known.
     pub size: Option<(u32, u32)>,
 }
@@ -34,8 +39,8 @@ pub struct Filter {
     pub aliases: Vec<String>,
 }
 
-/// A camera: its detectors, its filters, and the names its users give to dimensions.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A camera: its detectors, its filters, where the detectors are, and the names its users give to dimensions.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Instrument {
     /// The name in data IDs.
     pub name: String,
@@ -45,8 +50,14 @@ pub struct Instrument {
     pub detectors: Vec<Detector>,
     /// The filters; empty where they are not listed, and any name is one, and its own band.
     pub filters: Vec<Filter>,
-    /// Other names of dimensions: `("ccdnum", "detector")`.
+    /// Other names of dimensions, or of what is known of them: `("ccdnum", "detector")`, `("bay", "detector.raft")`.
     pub dimension_aliases: Vec<(String, String)>,
+    /// Where the detectors are, where the definition says so.
+    pub(super) focal_plane: Option<Arc<FocalPlane>>,
+    /// What is strange about the definition, and yet no error.
+    pub(super) warnings: Vec<String>,
+    /// The definition, TOML.
+    pub(super) source: Option<Arc<str>>,
 }
 
 impl Instrument {
@@ -58,7 +69,28 @@ impl Instrument {
             detectors: Vec::new(),
             filters: Vec::new(),
             dimension_aliases: Vec::new(),
+            focal_plane: None,
+            warnings: Vec::new(),
+            source: None,
         }
+    }
+
+    /// Where the detectors are, and what they see.
+    ///
+    /// # Errors
+    /// [`CameraError::NoFocalPlane`] where the camera's definition does not say.
+    pub fn focal_plane(&self) -> Result<&FocalPlane, CameraError> {
+        self.focal_plane.as_deref().ok_or_else(|| CameraError::NoFocalPlane { camera: self.name.clone() })
+    }
+
+    /// What is strange about the camera's definition without being an error: detectors that lie over each other.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The definition this was read from, TOML; `None` for a camera of which only the name is known.
+    pub fn definition(&self) -> Option<&str> {
+        self.source.as_deref()
     }
 
     /// The detector with that number.
@@ -89,8 +121,8 @@ impl Instrument {
         self.name.eq_ignore_ascii_case(name) || self.aliases.iter().any(|a| a.eq_ignore_ascii_case(name))
     }
 
-    /// Physical filter and band of a header's filter name, or what there is instead.
-    pub(super) fn resolve_filter(&self, name: &str) -> Result<(String, String), String> {
+    /// Physical filter and band of a header's filter name, or a text that says what there is instead.
+    pub(crate) fn resolve_filter(&self, name: &str) -> Result<(String, String), String> {
         if name.trim().is_empty() {
             return Err("the filter's name is empty".to_owned());
         }

@@ -1,4 +1,5 @@
-//! Which detectors has this instrument, which filters are which bands, and how do its file headers name things?
+//! Which detectors has this instrument, where are they on the sky for this pointing, which filters are which bands, and how do
+//! its file headers name things?
 //!
 //! An [`Instrument`] lists detectors and filters. A [`Translator`] knows one kind of file: how it is recognised, which
 //! expression over its headers is the visit, the zero point, …, and where its mask and variance are. Both are data, in TOML;
@@ -27,24 +28,37 @@
 //! # Ok::<(), bunter::camera::CameraError>(())
 //! ```
 //!
-//! Left out on purpose: reading files (`datastore`), and where the detectors lie in the focal plane.
+//! Where the detectors lie is a [`FocalPlane`]: with a [`Pointing`] it gives their footprints on the sky and brings pixels there
+//! and back, for whole columns of pointings ([`Pointings`]) or of positions.
+//!
+//! Left out on purpose: reading files (`datastore`).
 
 mod cameras;
 mod definition;
+mod detector_group;
+mod detector_index;
 mod error;
 mod exposure_file;
 mod expression;
+mod focal_plane;
 mod instrument;
 mod observation;
+mod placement;
+mod pointing;
+mod radial;
 mod sidecar;
 mod time;
+mod transforms;
 mod translator;
 
 pub use cameras::{Cameras, Recognition};
 pub use error::CameraError;
 pub use exposure_file::{ExposureFile, HduInfo};
 pub use expression::{EvaluateError, HeaderExpression, ParseError, Value};
+pub use focal_plane::FocalPlane;
 pub use instrument::{Detector, Filter, Instrument};
 pub use observation::{ObservationInfo, ToMeasure};
+pub use pointing::{Pointing, Pointings};
 pub use sidecar::Sidecar;
+pub use transforms::Columns;
 pub use translator::Translator;

@@ -90,6 +90,7 @@ impl CliError {
         match self {
             Self::Usage(_)
             | Self::Expression(_)
+            | Self::Butler(ButlerError::Expression(_))
             | Self::Plot(PlotError::UnknownFormat { .. } | PlotError::BadNumber { .. }) => ExitCode::from(2),
             _ => ExitCode::from(1),
         }

@@ -21,8 +21,10 @@ mod plot;
 mod preview;
 mod progress;
 mod queries;
+mod query_camera;
 mod query_regions;
 mod register;
+mod register_visits;
 mod select;
 mod simulate;
 mod skymaps;
@@ -53,6 +55,7 @@ enum Command {
     Simulate(simulate::Simulate),
     Create(create::Create),
     RegisterInstrument(register::RegisterInstrument),
+    RegisterVisits(register_visits::RegisterVisits),
     RegisterSkymap(skymaps::RegisterSkymap),
     MakeDiscreteSkymap(skymaps::MakeDiscreteSkymap),
     RegisterDatasetType(register::RegisterDatasetType),
@@ -69,6 +72,7 @@ enum Command {
     Coverage(coverage::CoverageCommand),
     QueryRegions(query_regions::QueryRegions),
     UpdateRegions(update_regions::UpdateRegions),
+    QueryCamera(query_camera::QueryCamera),
     Get(get::Get),
     BuildCoadds(build_coadds::BuildCoadds),
     Preview(preview::Preview),
@@ -97,6 +101,7 @@ pub fn run() -> ExitCode {
         Command::Simulate(command) => command.run(),
         Command::Create(command) => command.run(),
         Command::RegisterInstrument(command) => command.run(),
+        Command::RegisterVisits(command) => command.run(),
         Command::RegisterSkymap(command) => command.run(),
         Command::MakeDiscreteSkymap(command) => command.run(),
         Command::RegisterDatasetType(command) => command.run(),
@@ -113,6 +118,7 @@ pub fn run() -> ExitCode {
         Command::Coverage(command) => command.run(),
         Command::QueryRegions(command) => command.run(),
         Command::UpdateRegions(command) => command.run(),
+        Command::QueryCamera(command) => command.run(),
         Command::Get(command) => command.run(),
         Command::BuildCoadds(command) => command.run(),
         Command::Preview(command) => command.run(),

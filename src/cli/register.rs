@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::CliError;
+use super::query_camera::camera;
 use crate::butler::Butler;
-use crate::camera::{Cameras, Instrument};
 use crate::dataset::StorageClass;
 
 /// Register an instrument: its detectors, its filters and their bands.
@@ -23,8 +23,11 @@ pub(crate) struct RegisterInstrument {
 
 impl RegisterInstrument {
     pub(crate) fn run(&self) -> Result<(), CliError> {
-        let instrument = instrument(&self.instrument)?;
         let butler = Butler::open(&self.repository)?;
+        let instrument = camera(&self.instrument, butler.cameras()?)?;
+        for warning in instrument.warnings() {
+            eprintln!("warning: {warning}");
+        }
         let inserted = butler.register_instrument(&instrument)?;
         eprintln!(
             "instrument {}: {}, {} ({} records new, {} there already)",
@@ -41,23 +44,6 @@ impl RegisterInstrument {
 /// A camera may leave detectors or filters open: they are taken as exposures bring them.
 fn counted(count: usize, what: &str) -> String {
     if count == 0 { format!("{what} as they come") } else { format!("{count} {what}") }
-}
-
-/// An instrument by its name, or from a TOML file.
-fn instrument(name: &str) -> Result<Instrument, CliError> {
-    let mut cameras = Cameras::built_in()?;
-    if std::path::Path::new(name).extension().is_none_or(|e| e != "toml") {
-        return Ok(cameras.instrument(name)?.clone());
-    }
-    let text = std::fs::read_to_string(name).map_err(|source| CliError::File {
-        doing: "read",
-        path: name.to_owned(),
-        source,
-    })?;
-    cameras.add_toml(name, &text)?;
-    // The newest definition comes first.
-    let first = cameras.instruments().first().cloned();
-    first.ok_or_else(|| CliError::Usage(format!("{name} describes no instrument")))
 }
 
 /// Register a dataset type: a name, the dimensions that name one dataset of it, and what it is in memory.

@@ -15,7 +15,8 @@ pub(crate) struct Selection {
     /// Only what this expression is true for: "tract = 9813 AND band IN ('r', 'i') AND visit.exposure_time > 30".
     #[arg(long = "where", value_name = "EXPRESSION", help_heading = "Selection")]
     filter: Option<String>,
-    /// Only these data IDs: visit=12^14..20:2 ccd=0..8, tract=9813 patch=3,5. Of dimensions that are not named, all.
+    /// Only these data IDs: visit=12^14..20:2 ccd=0..8, tract=9813 patch=3,5, or by the camera's own names: raft=R22
+    /// slot=S11. Of dimensions that are not named, all.
     #[arg(long, value_name = "KEY=VALUES", num_args = 1.., help_heading = "Selection")]
     id: Vec<String>,
 }
@@ -25,7 +26,7 @@ impl Selection {
     pub(crate) fn filter(&self) -> Result<Option<Expression>, CliError> {
         let filter = self.filter.as_deref().map(Expression::parse).transpose()?;
         let words: Vec<&str> = self.id.iter().map(String::as_str).collect();
-        let ids = if words.is_empty() { None } else { Some(Expression::parse_ids(&words)?) };
+        let ids = if words.is_empty() { None } else { Some(Expression::parse_open_ids(&words)?) };
         Ok(match (filter, ids) {
             (Some(a), Some(b)) => Some(Expression::And(Box::new(a), Box::new(b))),
             (a, b) => a.or(b),
@@ -141,21 +142,26 @@ impl Collections {
     }
 }
 
-/// A data ID from words `key=value`; each value has the type of its dimension.
+/// A data ID from words `key=value`; each value has the type of its dimension. A camera's own names are kept: the butler knows
+/// them.
 pub(crate) fn data_id(words: &[String]) -> Result<DataId, CliError> {
     let mut id = DataId::new();
     for word in words {
         let Some((name, value)) = word.split_once('=') else {
             return Err(CliError::Usage(format!("`{word}` is not of the form dimension=value, such as visit=1228")));
         };
-        let (dimension, kind) = Universe::builtin().dimension(name)?;
+        let Ok((dimension, kind)) = Universe::builtin().dimension(name) else {
+            id.set(name, value);
+            continue;
+        };
+        let named = dimension.name == "detector" && value.starts_with(|c: char| c.is_ascii_alphabetic());
         let value = match (kind, value.parse::<i64>()) {
             (ColumnType::Int, Ok(number)) => DimensionValue::Int(number),
             // The sky map knows its number.
             (ColumnType::Int, Err(_)) if dimension.name == "patch" && value.contains(',') => {
                 DimensionValue::from(value)
             }
-            (ColumnType::Int, Err(_)) => {
+            (ColumnType::Int, Err(_)) if !named => {
                 return Err(CliError::Usage(format!("`{word}`: {} is a whole number", dimension.name)));
             }
             _ => DimensionValue::from(value),

@@ -5,6 +5,7 @@
 //!
 //! Left out: where records are kept (`registry`, `snapshot`), what a tract is on the sky (`skymap`).
 
+mod aliases;
 mod data_id;
 mod element;
 mod error;
@@ -13,6 +14,7 @@ mod group;
 mod near_miss;
 mod universe;
 
+pub use aliases::{Alias, Aliases};
 pub use data_id::{DataId, DimensionValue};
 pub use element::{Column, ColumnType, Element, ElementStorage};
 pub use error::DimensionError;

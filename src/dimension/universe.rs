@@ -80,6 +80,7 @@ static ELEMENTS: [Element; 10] = [
         metadata: &[
             column("full_name", Text, true, "", "The instrument's name for it, `R22_S11`."),
             column("raft", Text, true, "", "The group it belongs to."),
+            column("name_in_raft", Text, true, "", "Its slot there, `S11`."),
             column("purpose", Text, true, "", "SCIENCE, GUIDE, FOCUS or WAVEFRONT."),
         ],
         spatial: false,

@@ -83,15 +83,7 @@ impl Registry {
             }
             ElementStorage::Virtual => element_source(element).map(|_| ())?,
         }
-        let mut cells = element_cells(element, records)?;
-        for (name, column) in &cells {
-            if let Cells::Text(texts) = column
-                && Universe::builtin().dimension(name).is_ok()
-            {
-                texts.iter().flatten().try_for_each(|text| check_text(name, text))?;
-            }
-        }
-        cells.extend(sky_keys(element, &cells));
+        let cells = record_cells(element, records)?;
         let inserted = self.write(|database| {
             let mut events = Events::begin(database, element)?;
             let mut writer = Writer::new(database, element, &cells, on_difference, events.as_mut());
@@ -218,21 +210,21 @@ pub(super) fn limit(limit: Option<usize>) -> String {
 }
 
 /// The region events of writing records that have regions: one of those that are new, one of those that are replaced.
-struct Events {
+pub(super) struct Events {
     event: PendingEvent,
     kind: RegionEventKind,
 }
 
 impl Events {
     /// `None` for an element whose records have no regions.
-    fn begin(database: &mut dyn Database, element: &Element) -> Result<Option<Self>, RegistryError> {
+    pub(super) fn begin(database: &mut dyn Database, element: &Element) -> Result<Option<Self>, RegistryError> {
         if !has_history(element) {
             return Ok(None);
         }
         Ok(Some(Self { event: PendingEvent::begin(database)?, kind: RegionEventKind::Ingest }))
     }
 
-    fn finish(self, database: &mut dyn Database) -> Result<(), RegistryError> {
+    pub(super) fn finish(self, database: &mut dyn Database) -> Result<(), RegistryError> {
         let source = match self.kind {
             RegionEventKind::Ingest => "new records",
             RegionEventKind::Update => "replaced records",
@@ -241,15 +233,33 @@ impl Events {
     }
 }
 
+/// The columns of records, and what follows from them. Refuses texts that can name nothing.
+pub(super) fn record_cells(
+    element: &'static Element,
+    records: &RecordBatch,
+) -> Result<Vec<(&'static str, Cells)>, RegistryError> {
+    let mut cells = element_cells(element, records)?;
+    for (name, column) in &cells {
+        if let Cells::Text(texts) = column
+            && Universe::builtin().dimension(name).is_ok()
+        {
+            texts.iter().flatten().try_for_each(|text| check_text(name, text))?;
+        }
+    }
+    cells.extend(sky_keys(element, &cells));
+    Ok(cells)
+}
+
 /// What to do with a record that is there and differs.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum OnDifference {
+pub(super) enum OnDifference {
     Refuse,
     Replace,
+    Keep,
 }
 
 /// Writes rows of one element with statements prepared once.
-struct Writer<'a> {
+pub(super) struct Writer<'a> {
     database: &'a mut dyn Database,
     element: &'static Element,
     cells: &'a [(&'static str, Cells)],
@@ -265,7 +275,7 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    fn new(
+    pub(super) fn new(
         database: &'a mut dyn Database,
         element: &'static Element,
         cells: &'a [(&'static str, Cells)],
@@ -310,7 +320,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes a row; false when it was there.
-    fn write(&mut self, row: usize) -> Result<bool, RegistryError> {
+    pub(super) fn write(&mut self, row: usize) -> Result<bool, RegistryError> {
         for i in 0..self.parents.len() {
             let (parent, sql) = &self.parents[i];
             let keys: Vec<_> = parent.required.iter().map(|k| self.value(k, row)).collect();
@@ -345,6 +355,9 @@ impl<'a> Writer<'a> {
                 events.event.count(&[keys.as_slice(), &[region, wcs]].concat());
             }
             return Ok(true);
+        }
+        if self.on_difference == OnDifference::Keep {
+            return Ok(false);
         }
         values.truncate(self.cells.len());
         let mut difference = None;

@@ -274,6 +274,28 @@ impl PolygonBuffer {
         PolygonColumns::in_place(&self.x, &self.y, &self.z, &self.offsets).map(PolygonColumns::with_caps)
     }
 
+    /// From the columns themselves: `x`, `y`, `z` of the vertices and `offsets`, one more than there are polygons. The polygons
+    /// are checked by [`columns`](Self::columns).
+    ///
+    /// # Errors
+    /// [`SphereError::BadColumns`] for lengths that do not fit.
+    pub fn from_parts(x: Vec<f64>, y: Vec<f64>, z: Vec<f64>, offsets: Vec<u64>) -> Result<Self, SphereError> {
+        let whole =
+            offsets.first() == Some(&0) && offsets.last().is_some_and(|last| usize::try_from(*last) == Ok(x.len()));
+        if !whole || x.len() != y.len() || x.len() != z.len() {
+            let problem = format!(
+                "x, y, z have {}, {}, {} vertices; offsets run from {:?} to {:?}",
+                x.len(),
+                y.len(),
+                z.len(),
+                offsets.first(),
+                offsets.last()
+            );
+            return Err(SphereError::BadColumns { problem });
+        }
+        Ok(Self { x, y, z, offsets })
+    }
+
     /// The columns themselves: `x`, `y`, `z`, `offsets`.
     pub fn into_parts(self) -> (Vec<f64>, Vec<f64>, Vec<f64>, Vec<u64>) {
         (self.x, self.y, self.z, self.offsets)

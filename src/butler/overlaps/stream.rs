@@ -58,7 +58,7 @@ enum Next {
 impl<'a> OverlapStream<'a> {
     pub(super) fn new(butler: &'a Butler, query: &OverlapQuery) -> Result<Self, ButlerError> {
         let names = columns(query.dimensions.as_deref())?;
-        let filter = butler.with_patch_numbers(query.filter.as_ref(), query.sky_map.as_deref())?;
+        let filter = butler.standard_filter(query.filter.as_ref(), query.sky_map.as_deref())?;
         if let Some(filter) = &filter {
             let all = Universe::builtin().group(["visit", "detector", "patch"])?;
             Scope::new(all, "overlaps").check(filter)?;

@@ -20,10 +20,23 @@ impl Expression {
     /// # Ok::<(), bunter::ExpressionError>(())
     /// ```
     pub fn parse_ids(words: &[&str]) -> Result<Self, ExpressionError> {
+        Self::read_ids(words, false)
+    }
+
+    /// [`parse_ids`](Self::parse_ids), but a name that is no dimension is kept with its values as one text, `chip IN ('1^4..6')`:
+    /// it may be a camera's own, which a repository knows.
+    ///
+    /// # Errors
+    /// As [`parse_ids`](Self::parse_ids), but for unknown names.
+    pub fn parse_open_ids(words: &[&str]) -> Result<Self, ExpressionError> {
+        Self::read_ids(words, true)
+    }
+
+    fn read_ids(words: &[&str], open: bool) -> Result<Self, ExpressionError> {
         let mut tree: Option<Self> = None;
-        let mut seen: Vec<&'static str> = Vec::new();
+        let mut seen: Vec<String> = Vec::new();
         for word in words {
-            let (name, part) = parse_word(word)?;
+            let (name, part) = parse_word(word, open)?;
             if seen.contains(&name) {
                 return Err(ExpressionError::new(word, 0, format!("`{name}` is given twice"))
                     .with_hint(format!("separate values by `^`: {name}=12^14..20")));
@@ -41,18 +54,29 @@ impl Expression {
     }
 }
 
-fn parse_word(word: &str) -> Result<(&'static str, Expression), ExpressionError> {
+fn parse_word(word: &str, open: bool) -> Result<(String, Expression), ExpressionError> {
     let Some((name, values)) = word.split_once('=') else {
         return Err(ExpressionError::new(word, word.len(), "expected `=`").with_hint("write visit=12^14..20:2"));
     };
-    let (element, key) =
-        Universe::builtin().dimension(name).map_err(|e| ExpressionError::new(word, 0, e.to_string()))?;
+    let (element, key) = match Universe::builtin().dimension(name) {
+        Ok(known) => known,
+        Err(_) if open && is_word(name) && !values.is_empty() && Universe::builtin().element(name).is_err() => {
+            let operand = Operand::Identifier { element: name.to_owned(), field: None };
+            let items = vec![InItem::Value(Literal::Str(values.to_owned()))];
+            return Ok((name.to_owned(), Expression::In { operand, items, negated: false }));
+        }
+        Err(unknown) => return Err(ExpressionError::new(word, 0, unknown.to_string())),
+    };
     let mut items = Vec::new();
     let mut at = name.len() + 1;
     for value in values.split('^') {
         items.push(match key {
             // The sky map knows its number.
             _ if element.name == "patch" && value.contains(',') && !value.contains("..") => {
+                InItem::Value(Literal::Str(value.to_owned()))
+            }
+            // Detectors have names.
+            ColumnType::Int if element.name == "detector" && value.starts_with(|c: char| c.is_ascii_alphabetic()) => {
                 InItem::Value(Literal::Str(value.to_owned()))
             }
             ColumnType::Int => integers(word, at, value, element.name)?,
@@ -66,7 +90,11 @@ fn parse_word(word: &str) -> Result<(&'static str, Expression), ExpressionError>
         [InItem::Value(value)] => Expression::Compare(Comparison::Eq, operand, Operand::Literal(value.clone())),
         _ => Expression::In { operand, items, negated: false },
     };
-    Ok((element.name, part))
+    Ok((element.name.to_owned(), part))
+}
+
+fn is_word(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 fn integers(word: &str, at: usize, value: &str, name: &str) -> Result<InItem, ExpressionError> {
