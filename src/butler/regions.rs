@@ -172,7 +172,12 @@ impl Butler {
         };
         let rows = match source {
             RegionSource::Files { paths, cameras } => {
-                let files = expand(&paths)?;
+                // Half of an update helps nobody: a path that cannot be found ends it.
+                let mut failures = Vec::new();
+                let files = expand(&paths, &mut failures);
+                if let Some(failure) = failures.into_iter().next() {
+                    return Err(failure.cause);
+                }
                 otherwise(format!("{} FITS files", files.len()));
                 self.of_files(&files, cameras, options)?
             }

@@ -57,8 +57,6 @@ pub(crate) enum CliError {
     #[error(transparent)]
     Plot(#[from] PlotError),
     #[error(transparent)]
-    Sphere(#[from] SphereError),
-    #[error(transparent)]
     Expression(#[from] ExpressionError),
     #[error(transparent)]
     Dimension(#[from] DimensionError),

@@ -129,8 +129,11 @@ impl SkyContent {
         }
         let mut content = Self { named_tracts: named.is_some(), ..Self::default() };
         if let Some(filter) = filter.filter(|f| names_sky(f)) {
-            let query =
-                crate::butler::OverlapQuery { sky_map: name.to_owned(), filter: Some(filter.clone()), datasets: None };
+            let query = OverlapQuery {
+                sky_map: Some(name.to_owned()),
+                filter: Some(filter.clone()),
+                ..OverlapQuery::default()
+            };
             let pairs = butler.query_overlaps(&query)?;
             let (instrument, visit, detector) =
                 (texts(&pairs, "instrument")?, ints(&pairs, "visit")?, ints(&pairs, "detector")?);

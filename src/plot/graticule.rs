@@ -208,7 +208,7 @@ fn step(span: f64, pieces: f64) -> f64 {
 
 /// Degrees with as many decimals as the step needs, and a true minus sign.
 pub(super) fn degrees(value: f64, step: f64) -> String {
-    let decimals = (0..6).find(|d| {
+    let decimals = (0..6_i32).find(|d| {
         let scaled = step * libm::pow(10.0, f64::from(*d));
         (scaled - scaled.round()).abs() < 1e-6
     });
