@@ -28,7 +28,8 @@ fn query(filter: &str) -> DataIdQuery {
 /// The answer of the registry, which must be that of the snapshot, sorted and each row once.
 fn ask(butlers: &[&Butler], dimensions: &[&str], query: &DataIdQuery) -> (Vec<String>, Vec<String>) {
     let mut answers = butlers.iter().map(|butler| {
-        let found = butler.query_data_ids(dimensions, query).unwrap_or_else(|e| panic!("{dimensions:?} {query:?}: {e}"));
+        let found =
+            butler.query_data_ids(dimensions, query).unwrap_or_else(|e| panic!("{dimensions:?} {query:?}: {e}"));
         assert_eq!(DataId::of_rows(&found).count(), found.num_rows());
         (names(&found), rows(&found))
     });
@@ -59,23 +60,47 @@ fn groups_related_by_records() {
     check(&["detector"], "detector.full_name = 'CamB_3'", &["instrument", "detector"], one("CamB,3".into()));
     // What a visit fixes.
     let columns = ["instrument", "visit", "day_obs", "physical_filter", "band"];
-    check(&["visit"], &format!("visit = {visit}"), &columns, one(format!("{instrument},{visit},{day},{filter},{band}")));
+    check(
+        &["visit"],
+        &format!("visit = {visit}"),
+        &columns,
+        one(format!("{instrument},{visit},{day},{filter},{band}")),
+    );
     check(&["band"], "physical_filter = 'A-R2'", &["band"], one("r".into()));
     check(&["band"], "", &["band"], set(["g", "r", "z"].map(str::to_owned)));
-    check(&["physical_filter"], "band = 'r'", &["instrument", "physical_filter", "band"], set(["CamA,A-R,r", "CamA,A-R2,r", "CamB,B-R,r"].map(str::to_owned)));
+    check(
+        &["physical_filter"],
+        "band = 'r'",
+        &["instrument", "physical_filter", "band"],
+        set(["CamA,A-R,r", "CamA,A-R2,r", "CamB,B-R,r"].map(str::to_owned)),
+    );
     check(&["instrument"], "", &["instrument"], set(["CamA", "CamB"].map(str::to_owned)));
-    check(&["physical_filter"], &format!("visit = {visit}"), &["instrument", "physical_filter", "band"], one(format!("{instrument},{filter},{band}")));
+    check(
+        &["physical_filter"],
+        &format!("visit = {visit}"),
+        &["instrument", "physical_filter", "band"],
+        one(format!("{instrument},{filter},{band}")),
+    );
     // Nights and filters are related by the visits.
     let nights = set(survey.images.iter().filter(|i| i.band == "r").map(|i| format!("{},{}", i.instrument, i.day_obs)));
     check(&["day_obs"], "band = 'r'", &["instrument", "day_obs"], nights);
-    let used = set(survey.images.iter().filter(|i| i.day_obs == day).map(|i| format!("{},{},{}", i.instrument, i.filter, i.band)));
+    let used = set(survey
+        .images
+        .iter()
+        .filter(|i| i.day_obs == day)
+        .map(|i| format!("{},{},{}", i.instrument, i.filter, i.band)));
     check(&["physical_filter"], &format!("day_obs = {day}"), &["instrument", "physical_filter", "band"], used);
     // Tracts and patches of the sky map.
     let (nx, ny) = map.num_patches(7).unwrap();
     let patches = set((0..nx * ny).map(|p| format!("small,7,{p}")));
     check(&["patch"], "tract = 7", &["skymap", "tract", "patch"], patches.clone());
     check(&["patch"], "tract = 7 AND patch = '1,1'", &["skymap", "tract", "patch"], one(format!("small,7,{}", nx + 1)));
-    check(&["patch", "tract"], "7 = tract.id AND skymap IN ('small') AND cell_x >= 0", &["skymap", "tract", "patch"], patches);
+    check(
+        &["patch", "tract"],
+        "7 = tract.id AND skymap IN ('small') AND cell_x >= 0",
+        &["skymap", "tract", "patch"],
+        patches,
+    );
     check(&["tract"], "", &["skymap", "tract"], set((0..map.len()).map(|t| format!("small,{t}"))));
     check(&["skymap"], "", &["skymap"], one("small".into()));
     check(&["skymap"], "tract = 7", &["skymap"], one("small".into()));
@@ -91,12 +116,17 @@ fn groups_related_by_the_sky() {
     let pairs = survey.slow_join(&map);
     let butlers = [&survey.butler, &survey.from_snapshot()];
     let (tract, patch, image) = pairs[pairs.len() / 2].clone();
-    let check = |dimensions: &[&str], text: &str, row: &dyn Fn(&(u32, u32, Image)) -> String, truth: &dyn Fn(&(u32, u32, Image)) -> bool| {
+    let check = |dimensions: &[&str],
+                 text: &str,
+                 row: &dyn Fn(&(u32, u32, Image)) -> String,
+                 truth: &dyn Fn(&(u32, u32, Image)) -> bool| {
         let (_, found) = ask(&butlers, dimensions, &query(text));
         assert_eq!(set(found), set(pairs.iter().filter(|p| truth(p)).map(row)), "{dimensions:?} `{text}`");
     };
     let visit = image.visit;
-    check(&["patch"], &format!("visit = {visit} AND detector = 1"), &|p| format!("small,{},{}", p.0, p.1), &|p| p.2.visit == visit && p.2.detector == 1);
+    check(&["patch"], &format!("visit = {visit} AND detector = 1"), &|p| format!("small,{},{}", p.0, p.1), &|p| {
+        p.2.visit == visit && p.2.detector == 1
+    });
     check(&["patch"], "visit.exposure_time < 10.6", &|p| format!("small,{},{}", p.0, p.1), &|p| p.2.visit < 106);
     check(
         &["visit", "detector"],
@@ -104,12 +134,23 @@ fn groups_related_by_the_sky() {
         &|p| format!("{},{},{},{},{},{}", p.2.instrument, p.2.visit, p.2.detector, p.2.day_obs, p.2.filter, p.2.band),
         &|p| (p.0, p.1) == (tract, patch),
     );
-    check(&["detector"], &format!("visit = {visit} AND tract = {tract} AND patch = {patch}"), &|p| format!("{},{}", p.2.instrument, p.2.detector), &|p| {
-        p.2.visit == visit && (p.0, p.1) == (tract, patch)
-    });
-    check(&["patch", "visit"], &format!("tract = {tract} AND band = 'r'"), &|p| {
-        format!("small,{},{},{},{},{},{},{}", p.0, p.1, p.2.instrument, p.2.visit, p.2.day_obs, p.2.filter, p.2.band)
-    }, &|p| p.0 == tract && p.2.band == "r");
+    check(
+        &["detector"],
+        &format!("visit = {visit} AND tract = {tract} AND patch = {patch}"),
+        &|p| format!("{},{}", p.2.instrument, p.2.detector),
+        &|p| p.2.visit == visit && (p.0, p.1) == (tract, patch),
+    );
+    check(
+        &["patch", "visit"],
+        &format!("tract = {tract} AND band = 'r'"),
+        &|p| {
+            format!(
+                "small,{},{},{},{},{},{},{}",
+                p.0, p.1, p.2.instrument, p.2.visit, p.2.day_obs, p.2.filter, p.2.band
+            )
+        },
+        &|p| p.0 == tract && p.2.band == "r",
+    );
     // By a region.
     let circle = Some("CIRCLE 10 10 25".parse().unwrap());
     let (_, found) = ask(&butlers, &["tract"], &DataIdQuery { region: circle.clone(), ..query("") });
@@ -124,15 +165,20 @@ fn only_what_has_datasets() {
     survey.add_datasets("run/a", |i| i.visit % 2 == 0 && i.detector < 3);
     let registry = survey.butler.registry().unwrap();
     let coadd = |tract: i64, patch: i64, band: &str| {
-        let data_id = DataId::new().with("skymap", "small").with("tract", tract).with("patch", patch).with("band", band);
-        let dataset = DatasetRef { id: uuid::Uuid::now_v7(), dataset_type: "deepCoadd".into(), data_id, run: "run/c".into() };
+        let data_id =
+            DataId::new().with("skymap", "small").with("tract", tract).with("patch", patch).with("band", band);
+        let dataset =
+            DatasetRef { id: uuid::Uuid::now_v7(), dataset_type: "deepCoadd".into(), data_id, run: "run/c".into() };
         let file = FileRecord { path: format!("{tract}/{patch}/{band}"), format: Format::Hdf5, size: 1, checksum: 1 };
         NewDataset { dataset, file }
     };
     registry.register_run("run/c").unwrap();
     registry.insert_datasets(&[coadd(3, 1, "r"), coadd(3, 1, "g"), coadd(5, 0, "r")]).unwrap();
     let butlers = [&survey.butler, &survey.from_snapshot()];
-    let with = |text: &str, kind: &str, run: &str| DataIdQuery { datasets: Some((kind.into(), vec![run.into()])), ..query(text) };
+    let with = |text: &str, kind: &str, run: &str| DataIdQuery {
+        datasets: Some((kind.into(), vec![run.into()])),
+        ..query(text)
+    };
     let there = || survey.images.iter().filter(|i| i.visit % 2 == 0 && i.detector < 3);
     let (_, found) = ask(&butlers, &["detector"], &with("", "calexp", "run/a"));
     assert_eq!(set(found), set(there().map(|i| format!("{},{}", i.instrument, i.detector))));
@@ -140,7 +186,8 @@ fn only_what_has_datasets() {
     assert_eq!(set(found), set(there().filter(|i| i.visit < 105).map(|i| format!("{},{}", i.instrument, i.detector))));
     // Patches of the images that there are.
     let (_, found) = ask(&butlers, &["patch"], &with("band = 'r'", "calexp", "run/a"));
-    let expected = survey.slow_join(&map).into_iter().filter(|(_, _, i)| i.band == "r" && i.visit % 2 == 0 && i.detector < 3);
+    let expected =
+        survey.slow_join(&map).into_iter().filter(|(_, _, i)| i.band == "r" && i.visit % 2 == 0 && i.detector < 3);
     assert_eq!(set(found), set(expected.map(|(t, p, _)| format!("small,{t},{p}"))));
     let (_, found) = ask(&butlers, &["patch"], &with("band = 'r'", "deepCoadd", "run/c"));
     assert_eq!(found, ["small,3,1", "small,5,0"]);
@@ -192,7 +239,10 @@ fn order_limit_and_mistakes() {
     // A limit or a tract makes it small.
     let first = survey.butler.query_data_ids(&["patch"], &DataIdQuery { limit: Some(2), ..fine }).unwrap();
     assert_eq!(rows(&first), ["fine,0,0", "fine,0,1"]);
-    let records = Query { limit: Some(2), ..Query::filtered(Expression::parse("skymap = 'fine' AND patch.dec_deg > 0.5").unwrap()) };
+    let records = Query {
+        limit: Some(2),
+        ..Query::filtered(Expression::parse("skymap = 'fine' AND patch.dec_deg > 0.5").unwrap())
+    };
     let found = survey.butler.query_dimension_records("patch", &records).unwrap();
     assert_eq!((found.num_rows(), names(&found).last().unwrap().as_str()), (2, "dec_deg"));
 }
@@ -213,15 +263,23 @@ fn places_of_patches_in_tracts_of_several_sizes() {
     survey.butler.register_sky_map("two", &map).unwrap();
     let (small, large) = (map.num_patches(0).unwrap().0, map.num_patches(1).unwrap().0);
     assert!(small < large);
-    let ask = |filter: &str| survey.butler.query_data_ids(&["patch"], &query(filter)).map(|b| rows(&b)).map_err(|e| e.to_string());
+    let ask = |filter: &str| {
+        survey.butler.query_data_ids(&["patch"], &query(filter)).map(|b| rows(&b)).map_err(|e| e.to_string())
+    };
     assert_eq!(ask("tract = 1 AND patch = '2,3'").unwrap(), [format!("two,1,{}", 3 * large + 2)]);
-    assert_eq!(ask("tract IN (0, 1) AND patch IN ('2,3', 5)").unwrap(), [
-        "two,0,5".to_owned(),
-        format!("two,0,{}", 3 * small + 2),
-        "two,1,5".to_owned(),
-        format!("two,1,{}", 3 * large + 2)
-    ]);
-    assert_eq!(ask(&format!("tract IN (0..1) AND patch = '{},0'", large - 1)).unwrap(), [format!("two,1,{}", large - 1)]);
+    assert_eq!(
+        ask("tract IN (0, 1) AND patch IN ('2,3', 5)").unwrap(),
+        [
+            "two,0,5".to_owned(),
+            format!("two,0,{}", 3 * small + 2),
+            "two,1,5".to_owned(),
+            format!("two,1,{}", 3 * large + 2)
+        ]
+    );
+    assert_eq!(
+        ask(&format!("tract IN (0..1) AND patch = '{},0'", large - 1)).unwrap(),
+        [format!("two,1,{}", large - 1)]
+    );
     assert!(ask("patch = '2,3'").unwrap_err().contains("say which tract"));
     assert!(ask("tract = 0 AND patch = '2;3'").unwrap_err().contains("is not a patch"));
     // As a data ID.
@@ -259,14 +317,21 @@ fn the_commands() {
     assert_eq!(lines(with(&["query-data-ids", "detector", "--id", &of_visit])).len(), 4);
     let place = format!("patch={},{}", patch % nx, patch / nx);
     let overlapping = lines(with(&["query-overlaps", "--id", &of_tract, &place, "--dimensions", "visit,detector"]));
-    let expected = set(pairs.iter().filter(|p| (p.0, p.1) == (tract, patch)).map(|p| format!("{},{},{}", p.2.instrument, p.2.visit, p.2.detector)));
+    let expected = set(pairs
+        .iter()
+        .filter(|p| (p.0, p.1) == (tract, patch))
+        .map(|p| format!("{},{},{}", p.2.instrument, p.2.visit, p.2.detector)));
     assert_eq!(set(overlapping), expected);
     // Standard error says which sky map was taken; standard output has the rows alone.
     with(&["query-overlaps", "--id", &of_visit]).ok().says(&["sky map: small"]);
-    assert_eq!(lines(with(&["query-datasets", "calexp", "--id", &of_visit])).len(), if image.visit % 2 == 0 { 4 } else { 0 });
+    assert_eq!(
+        lines(with(&["query-datasets", "calexp", "--id", &of_visit])).len(),
+        if image.visit % 2 == 0 { 4 } else { 0 }
+    );
     let p = image.region.centroid().to_lon_lat();
     let position = [p.lon_deg().to_string(), p.lat_deg().to_string()];
-    let found = lines(with(&["query-overlaps", "--dimensions", "visit,detector", "--point", &position[0], &position[1]]));
+    let found =
+        lines(with(&["query-overlaps", "--dimensions", "visit,detector", "--point", &position[0], &position[1]]));
     assert!(found.contains(&format!("{},{},{}", image.instrument, image.visit, image.detector)), "{found:?}");
     let as_text = format!("point {} {}", position[0], position[1]);
     assert_eq!(lines(with(&["query-overlaps", "--dimensions", "visit", "detector", "--region", &as_text])), found);
@@ -285,7 +350,10 @@ fn the_commands() {
     let read: Vec<String> = read.flat_map(|batch| rows(&batch.unwrap())).collect();
     assert_eq!(read, expected);
     assert_eq!(lines(with(&["query-overlaps", "--limit", "7"])).len(), 7);
-    assert_eq!(with(&["query-overlaps", "--id", "visit=5"]).ok().out.trim(), "skymap,tract,patch,band,instrument,visit,detector");
+    assert_eq!(
+        with(&["query-overlaps", "--id", "visit=5"]).ok().out.trim(),
+        "skymap,tract,patch,band,instrument,visit,detector"
+    );
     // What does not go.
     let mut told = String::new();
     for (code, arguments) in [

@@ -199,7 +199,11 @@ impl<'a> Question<'a> {
         for (term, taken) in &self.terms {
             for name in term.elements() {
                 let element = Universe::builtin().element(name)?;
-                if !taken.get() && !element.is_virtual() && !element.metadata.is_empty() && !SKY_DIMENSIONS.contains(&name) {
+                if !taken.get()
+                    && !element.is_virtual()
+                    && !element.metadata.is_empty()
+                    && !SKY_DIMENSIONS.contains(&name)
+                {
                     tables.push(self.records(name)?);
                 }
             }
@@ -254,13 +258,16 @@ impl<'a> Question<'a> {
             return Err(no_sky_map());
         }
         // Of tracts and patches alone the first suffice.
-        let enough = self.query.limit.filter(|_| {
-            self.query.order_by.is_empty() && self.wanted == dimensions && self.query.datasets.is_none()
-        });
+        let enough = self
+            .query
+            .limit
+            .filter(|_| self.query.order_by.is_empty() && self.wanted == dimensions && self.query.datasets.is_none());
         super::sky_maps::check_numbers(&maps, filter.as_ref())?;
         let (mut found, mut rows, mut schema) = (Vec::new(), 0, None);
         for (name, map) in &maps {
-            if super::sky_maps::wanted_tracts(map, filter.as_ref(), self.query.region.as_ref()).is_empty() && maps.len() > 1 {
+            if super::sky_maps::wanted_tracts(map, filter.as_ref(), self.query.region.as_ref()).is_empty()
+                && maps.len() > 1
+            {
                 // Another sky map has these tracts.
                 continue;
             }

@@ -63,11 +63,7 @@ pub(super) fn shared<'a>(a: &'a RecordBatch, b: &RecordBatch) -> Vec<&'a str> {
 
 /// All combinations of rows of two tables that agree in the columns which both have, with the columns of both; `None` when
 /// there would be more than `most`.
-pub(super) fn natural_join(
-    a: &RecordBatch,
-    b: &RecordBatch,
-    most: usize,
-) -> Result<Option<RecordBatch>, ButlerError> {
+pub(super) fn natural_join(a: &RecordBatch, b: &RecordBatch, most: usize) -> Result<Option<RecordBatch>, ButlerError> {
     let names = shared(a, b);
     let (ours, theirs) = (fingerprints(a, &names), fingerprints(b, &names));
     let mut rows: HashMap<u128, Vec<u32>> = HashMap::new();
@@ -100,7 +96,8 @@ pub(super) fn natural_join(
 
 /// Some columns of a table, in this order, each row once, sorted by them.
 pub(super) fn distinct(batch: &RecordBatch, names: &[&str]) -> Result<RecordBatch, ButlerError> {
-    let places = names.iter().map(|name| Ok(batch.schema_ref().index_of(name)?)).collect::<Result<Vec<_>, ButlerError>>()?;
+    let places =
+        names.iter().map(|name| Ok(batch.schema_ref().index_of(name)?)).collect::<Result<Vec<_>, ButlerError>>()?;
     let batch = batch.project(&places)?;
     let codes: Vec<Vec<i64>> = batch.columns().iter().filter_map(codes).collect();
     let by = |a: u32, b: u32| {

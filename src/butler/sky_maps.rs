@@ -129,10 +129,7 @@ impl Butler {
     ///
     /// # Errors
     /// [`ButlerError::Registry`] for a sky map that it names and that is not registered, with the near one.
-    pub(super) fn sky_maps_of(
-        &self,
-        filter: Option<&Expression>,
-    ) -> Result<Vec<(String, Arc<SkyMap>)>, ButlerError> {
+    pub(super) fn sky_maps_of(&self, filter: Option<&Expression>) -> Result<Vec<(String, Arc<SkyMap>)>, ButlerError> {
         let named = filter.and_then(|f| f.texts_of("skymap"));
         let names = match named {
             Some(named) => named.into_iter().map(str::to_owned).collect(),
@@ -194,10 +191,7 @@ pub(super) fn wanted_tracts(map: &SkyMap, filter: Option<&Expression>, region: O
 }
 
 /// Refuses tracts and patches that are named one by one and that no sky map has.
-pub(super) fn check_numbers(
-    maps: &[(String, Arc<SkyMap>)],
-    filter: Option<&Expression>,
-) -> Result<(), ButlerError> {
+pub(super) fn check_numbers(maps: &[(String, Arc<SkyMap>)], filter: Option<&Expression>) -> Result<(), ButlerError> {
     let Some(filter) = filter else { return Ok(()) };
     let Some((_, widest)) = maps.iter().max_by_key(|(_, map)| map.len()) else { return Ok(()) };
     let (mut tracts, mut patches) = (Vec::new(), Vec::new());

@@ -152,7 +152,9 @@ pub(crate) fn data_id(words: &[String]) -> Result<DataId, CliError> {
         let value = match (kind, value.parse::<i64>()) {
             (ColumnType::Int, Ok(number)) => DimensionValue::Int(number),
             // The sky map knows its number.
-            (ColumnType::Int, Err(_)) if dimension.name == "patch" && value.contains(',') => DimensionValue::from(value),
+            (ColumnType::Int, Err(_)) if dimension.name == "patch" && value.contains(',') => {
+                DimensionValue::from(value)
+            }
             (ColumnType::Int, Err(_)) => {
                 return Err(CliError::Usage(format!("`{word}`: {} is a whole number", dimension.name)));
             }

@@ -283,8 +283,12 @@ impl<'a> Writer<'a> {
                 new,
             });
         }
-        let mut values: Vec<_> =
-            self.cells.iter().filter(|(name, _)| is_metadata(self.element, name)).map(|(_, cells)| cells.get(row)).collect();
+        let mut values: Vec<_> = self
+            .cells
+            .iter()
+            .filter(|(name, _)| is_metadata(self.element, name))
+            .map(|(_, cells)| cells.get(row))
+            .collect();
         values.extend(keys);
         self.database.execute(&self.update, &values)?;
         Ok(true)

@@ -40,8 +40,7 @@ pub struct VisitDetectorQuery {
 impl VisitDetectorQuery {
     /// The schema of the answer: `instrument, visit, detector, day_obs, physical_filter, band` and perhaps `region`.
     pub fn schema(&self) -> Arc<Schema> {
-        let mut fields: Vec<_> =
-            COLUMNS.iter().map(|(name, kind)| Field::new(*name, kind.arrow(), false)).collect();
+        let mut fields: Vec<_> = COLUMNS.iter().map(|(name, kind)| Field::new(*name, kind.arrow(), false)).collect();
         if self.with_regions {
             fields.push(Field::new("region", DataType::Binary, false));
         }
@@ -87,8 +86,7 @@ pub(super) fn add_sky_keys(database: &mut dyn Database) -> Result<(), RegistryEr
         found.push((row.text(0)?.to_owned(), row.int(1)?, row.int(2)?, key));
         Ok(())
     })?;
-    let sql =
-        format!("UPDATE {ELEMENT} SET {SKY_KEY} = ?4 WHERE instrument = ?1 AND visit = ?2 AND detector = ?3");
+    let sql = format!("UPDATE {ELEMENT} SET {SKY_KEY} = ?4 WHERE instrument = ?1 AND visit = ?2 AND detector = ?3");
     for (instrument, visit, detector, key) in &found {
         let values = [Value::Text(instrument), Value::Int(*visit), Value::Int(*detector), Value::Int(*key)];
         database.execute(&sql, &values)?;
@@ -130,7 +128,8 @@ impl Registry {
             let key = element.required.iter().map(|k| format!("\"{ELEMENT}\".\"{k}\"")).collect::<Vec<_>>().join(", ");
             if let Some((instrument, visit, detector)) = &query.after {
                 let instrument = relation.bind(Parameter::Text(instrument.clone()))?;
-                let (visit, detector) = (relation.bind(Parameter::Int(*visit))?, relation.bind(Parameter::Int(*detector))?);
+                let (visit, detector) =
+                    (relation.bind(Parameter::Int(*visit))?, relation.bind(Parameter::Int(*detector))?);
                 conditions.push(format!("({key}) > ({instrument}, {visit}, {detector})"));
             }
             let condition =

@@ -71,7 +71,9 @@ impl RegistryView {
         let schema = query.schema();
         let columns = schema.fields().iter().map(|field| {
             let column = match field.name().as_str() {
-                "region" => part.column_by_name("region").cloned().ok_or_else(|| store(DOING, "there are no regions"))?,
+                "region" => {
+                    part.column_by_name("region").cloned().ok_or_else(|| store(DOING, "there are no regions"))?
+                }
                 name => rows.dimension_column(name)?,
             };
             plain(&column).map_err(failed)

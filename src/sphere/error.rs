@@ -17,7 +17,9 @@ pub enum SphereError {
         z: f64,
     },
     /// A position that is not finite, or beyond a pole.
-    #[error("point {index} is at longitude {lon} deg, latitude {lat} deg; latitudes are -90 to 90 deg, and both are finite")]
+    #[error(
+        "point {index} is at longitude {lon} deg, latitude {lat} deg; latitudes are -90 to 90 deg, and both are finite"
+    )]
     BadPosition {
         /// Which of the points.
         index: usize,

@@ -199,8 +199,7 @@ impl Probe<'_> {
                 let beside = !whole && !polar && from > width + SLACK && to < TAU - SLACK;
                 let out = beside || south > box_.lat_max() + SLACK || north < box_.lat_min() - SLACK;
                 let between = whole || (to <= width - SLACK && from >= SLACK);
-                let inside =
-                    between && high_enough(south, box_.lat_min()) && high_enough(-north, -box_.lat_max());
+                let inside = between && high_enough(south, box_.lat_min()) && high_enough(-north, -box_.lat_max());
                 (out, inside)
             }
         };

@@ -146,7 +146,11 @@ impl Htm {
 }
 
 fn bad_index(index: u64) -> SphereError {
-    SphereError::BadIndex { scheme: "htm", index, expected: "8 * 4^level to 16 * 4^level - 1, levels 0 to 24".to_owned() }
+    SphereError::BadIndex {
+        scheme: "htm",
+        index,
+        expected: "8 * 4^level to 16 * 4^level - 1, levels 0 to 24".to_owned(),
+    }
 }
 
 impl Pixelization for Htm {

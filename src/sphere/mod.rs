@@ -33,8 +33,8 @@ mod unit_vector;
 
 pub(crate) use kernel::Cap;
 pub(crate) use lon_lat_box::wrap;
-pub(crate) use sky_key::SkyKey;
 pub(crate) use polygon_join::stream;
+pub(crate) use sky_key::SkyKey;
 
 pub use circle::Circle;
 pub use convex_polygon::ConvexPolygon;

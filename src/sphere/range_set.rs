@@ -247,7 +247,11 @@ impl RangeSet {
     pub fn scaled(&self, factor: u64) -> Result<Self, SphereError> {
         let times = |v: u64| {
             let expected = || format!("{} at most, to be multiplied by {factor}", u64::MAX / factor);
-            v.checked_mul(factor).ok_or_else(|| SphereError::BadIndex { scheme: "a range set", index: v, expected: expected() })
+            v.checked_mul(factor).ok_or_else(|| SphereError::BadIndex {
+                scheme: "a range set",
+                index: v,
+                expected: expected(),
+            })
         };
         let mut scaled = Self { ranges: Vec::with_capacity(self.len()) };
         for r in self.ranges.iter().filter(|_| factor > 0) {

@@ -189,9 +189,8 @@ fn box_to_ring(box_: LonLatBox, ring: &[UnitVector], cap: Cap) -> Relation {
     }
     let contains = all_in && box_holds_ring(box_, ring);
     // A half-space holds the box when the middle of the opposite half is a quarter turn away.
-    let within = edges(ring).all(|(a, b)| {
-        a.normal(b).is_some_and(|n| distance_to_box(n.opposite(), box_) >= FRAC_PI_2 - 0.25 * SLACK)
-    });
+    let within = edges(ring)
+        .all(|(a, b)| a.normal(b).is_some_and(|n| distance_to_box(n.opposite(), box_) >= FRAC_PI_2 - 0.25 * SLACK));
     relation(contains, within)
 }
 
@@ -204,9 +203,8 @@ fn box_corners(box_: LonLatBox) -> [UnitVector; 4] {
 fn edge_meets_border(box_: LonLatBox, a: UnitVector, b: UnitVector) -> bool {
     let sides = box_.width() < TAU
         && [box_.lon(), box_.lon_end()].into_iter().any(|lon| {
-            meridian_crossing(lon, a, b).is_some_and(|(low, high)| {
-                high >= box_.lat_min() - SLACK && low <= box_.lat_max() + SLACK
-            })
+            meridian_crossing(lon, a, b)
+                .is_some_and(|(low, high)| high >= box_.lat_min() - SLACK && low <= box_.lat_max() + SLACK)
         });
     sides || parallel_is_met(box_, box_.lat_min(), a, b) || parallel_is_met(box_, box_.lat_max(), a, b)
 }
@@ -246,8 +244,7 @@ fn parallel_is_met(box_: LonLatBox, lat: f64, a: UnitVector, b: UnitVector) -> b
     let (sin, cos) = libm::sincos(turn);
     let (x, y, z) = n.cross(north);
     [sin, -sin].into_iter().any(|sin| {
-        let p =
-            UnitVector { x: cos * north.x + sin * x, y: cos * north.y + sin * y, z: cos * north.z + sin * z };
+        let p = UnitVector { x: cos * north.x + sin * x, y: cos * north.y + sin * y, z: cos * north.z + sin * z };
         let on_edge = n.cross_dot(a, p) >= -1e-15 && p.cross_dot(b, n) >= -1e-15;
         on_edge && box_.nearly_contains_lon(p.to_lon_lat())
     })

@@ -54,13 +54,8 @@ pub(crate) struct Image {
     pub(crate) region: ConvexPolygon,
 }
 
-const FILTERS: [(&str, &str, &str); 5] = [
-    ("CamA", "A-G", "g"),
-    ("CamA", "A-R", "r"),
-    ("CamA", "A-R2", "r"),
-    ("CamB", "B-R", "r"),
-    ("CamB", "B-Z", "z"),
-];
+const FILTERS: [(&str, &str, &str); 5] =
+    [("CamA", "A-G", "g"), ("CamA", "A-R", "r"), ("CamA", "A-R2", "r"), ("CamB", "B-R", "r"), ("CamB", "B-Z", "z")];
 pub(crate) const DETECTORS: i64 = 4;
 
 /// A square of `side` degrees around a place beside a centre, `(x, y)` degrees to its east and north.
@@ -161,7 +156,9 @@ impl Survey {
                 ("physical_filter", texts(firsts.iter().map(|i| i.filter))),
                 (
                     "exposure_time",
-                    Arc::new(arrow::array::Float64Array::from_iter_values(firsts.iter().map(|i| i.visit as f64 / 10.0))),
+                    Arc::new(arrow::array::Float64Array::from_iter_values(
+                        firsts.iter().map(|i| i.visit as f64 / 10.0),
+                    )),
                 ),
             ],
         );
@@ -178,12 +175,16 @@ impl Survey {
             .iter()
             .filter(|i| wanted(i))
             .map(|i| {
-                let data_id = DataId::new()
-                    .with("instrument", i.instrument)
-                    .with("visit", i.visit)
-                    .with("detector", i.detector);
-                let dataset = DatasetRef { id: Uuid::now_v7(), dataset_type: "calexp".into(), data_id, run: run.into() };
-                let file = FileRecord { path: format!("{run}/{}_{}", i.visit, i.detector), format: Format::Hdf5, size: 1, checksum: 1 };
+                let data_id =
+                    DataId::new().with("instrument", i.instrument).with("visit", i.visit).with("detector", i.detector);
+                let dataset =
+                    DatasetRef { id: Uuid::now_v7(), dataset_type: "calexp".into(), data_id, run: run.into() };
+                let file = FileRecord {
+                    path: format!("{run}/{}_{}", i.visit, i.detector),
+                    format: Format::Hdf5,
+                    size: 1,
+                    checksum: 1,
+                };
                 NewDataset { dataset, file }
             })
             .collect();

@@ -237,7 +237,9 @@ impl Datasets {
         let datasets = UInt32Array::from(datasets);
         let mut fields: Vec<_> = taken.batch.schema().fields().iter().cloned().collect();
         let mut columns: Vec<ArrayRef> = taken.batch.columns().to_vec();
-        for (name, column) in [("id", Arc::new(ids(&found, "id")?.clone()) as ArrayRef), ("run", Arc::new(texts(&found, "run")?.clone()))] {
+        for (name, column) in
+            [("id", Arc::new(ids(&found, "id")?.clone()) as ArrayRef), ("run", Arc::new(texts(&found, "run")?.clone()))]
+        {
             fields.push(Arc::new(Field::new(name, column.data_type().clone(), false)));
             columns.push(arrow::compute::take(&column, &datasets, None)?);
         }

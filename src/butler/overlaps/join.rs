@@ -132,9 +132,16 @@ impl Output {
             // What the images are named by leads: answers come page by page in this order.
             order.sort_by_key(|name| ["instrument", "visit", "detector"].iter().position(|n| n == name).unwrap_or(9));
         }
-        let codes = order.iter().map(|name| codes(column(&images.batch, name)?).ok_or_else(|| absent(name))).collect::<Result<Vec<_>, _>>()?;
+        let codes = order
+            .iter()
+            .map(|name| codes(column(&images.batch, name)?).ok_or_else(|| absent(name)))
+            .collect::<Result<Vec<_>, _>>()?;
         let by = |a: u32, b: u32| {
-            codes.iter().map(|code| code[a as usize].cmp(&code[b as usize])).find(|o| o.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
+            codes
+                .iter()
+                .map(|code| code[a as usize].cmp(&code[b as usize]))
+                .find(|o| o.is_ne())
+                .unwrap_or(std::cmp::Ordering::Equal)
         };
         let mut sorted: Vec<u32> = (0..images.len() as u32).collect();
         sorted.par_sort_unstable_by(|a, b| by(*a, *b).then(a.cmp(b)));
@@ -165,7 +172,10 @@ fn filtered(
     sky_map: Option<&str>,
 ) -> Result<Vec<Pair>, ButlerError> {
     let mut columns: Vec<(&str, ArrayRef)> = vec![
-        ("skymap", Arc::new(StringArray::from_iter_values(std::iter::repeat_n(sky_map.unwrap_or_default(), pairs.len())))),
+        (
+            "skymap",
+            Arc::new(StringArray::from_iter_values(std::iter::repeat_n(sky_map.unwrap_or_default(), pairs.len()))),
+        ),
         ("tract", Arc::new(Int64Array::from_iter_values(pairs.iter().map(|p| i64::from(p.0))))),
         ("patch", Arc::new(Int64Array::from_iter_values(pairs.iter().map(|p| i64::from(p.1))))),
     ];

@@ -142,7 +142,9 @@ impl SkySide {
         let by_patch = self.by_patch;
         let patches: Vec<u32> = match self.wanted(tract)? {
             Wanted::Nothing => return Ok(Vec::new()),
-            Wanted::Some(wanted) if by_patch => (0..).zip(wanted).filter(|(_, w)| **w).map(|(patch, _)| patch).collect(),
+            Wanted::Some(wanted) if by_patch => {
+                (0..).zip(wanted).filter(|(_, w)| **w).map(|(patch, _)| patch).collect()
+            }
             _ => Vec::new(),
         };
         let around = self.map.tract_circle(tract)?;

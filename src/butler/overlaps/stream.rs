@@ -91,9 +91,8 @@ impl<'a> OverlapStream<'a> {
             SkySide::new(butler, name, ours, filter.as_ref(), region, by_patch)
         });
         let sky = sky.transpose()?;
-        let images = with_images.then(|| {
-            ImageSide::new(butler, Expression::all_of(theirs), query.region.clone(), query.datasets.as_ref())
-        });
+        let images = with_images
+            .then(|| ImageSide::new(butler, Expression::all_of(theirs), query.region.clone(), query.datasets.as_ref()));
         let images = images.transpose()?;
         let has = |name: &str| names.contains(&name);
         // A dataset's identity belongs to a row that names the dataset.
@@ -102,7 +101,11 @@ impl<'a> OverlapStream<'a> {
         let next = match (&sky, &images) {
             (_, None) => Next::Sky(0),
             (Some(sky), _) if has("tract") && !query.reference_behaviour => {
-                if sky.tracts.len() <= FEW_TRACTS { Next::Tracts(0) } else { Next::Probe }
+                if sky.tracts.len() <= FEW_TRACTS {
+                    Next::Tracts(0)
+                } else {
+                    Next::Probe
+                }
             }
             _ => Next::Page(None),
         };

@@ -14,12 +14,10 @@ use crate::cli::select::{Collections, Rows, Selection, SkyRegion};
 /// Dimensions that a record has together are related by records (a visit and its filter and detectors), tracts and patches
 /// with visits by the sky, and others not at all: every combination is listed.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  bunter query-data-ids REPO patch --where \"tract = 9813\"\n  \
+#[command(after_help = "Examples:\n  bunter query-data-ids REPO patch --where \"tract = 9813\"\n  \
                   bunter query-data-ids REPO detector --id visit=1228\n  \
                   bunter query-data-ids REPO band --where \"physical_filter = 'HSC-R2'\"\n  \
-                  bunter query-data-ids REPO tract,patch --id visit=1228 --dataset-type calexp --collections HSC/runs/w30"
-)]
+                  bunter query-data-ids REPO tract,patch --id visit=1228 --dataset-type calexp --collections HSC/runs/w30")]
 pub(crate) struct QueryDataIds {
     /// The repository.
     repository: PathBuf,

@@ -15,12 +15,10 @@ use crate::cli::table_output::TableOutput;
 ///
 /// Rows are written as they are found, so that an answer may be larger than memory.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  bunter query-overlaps REPO --where 'tract = 9813 AND patch = 40'\n  \
+#[command(after_help = "Examples:\n  bunter query-overlaps REPO --where 'tract = 9813 AND patch = 40'\n  \
                   bunter query-overlaps REPO --skymap hsc_rings_v1 --id visit=1228 ccd=42 --dimensions tract,patch,band\n  \
                   bunter query-overlaps REPO --circle 150.1 2.2 0.5 --dimensions visit,detector --format csv\n  \
-                  bunter query-overlaps REPO --region 'POLYGON 149 1 151 1 151 3 149 3' --output overlaps.parquet"
-)]
+                  bunter query-overlaps REPO --region 'POLYGON 149 1 151 1 151 3 149 3' --output overlaps.parquet")]
 pub(crate) struct QueryOverlaps {
     /// The repository.
     repository: PathBuf,

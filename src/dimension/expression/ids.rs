@@ -52,7 +52,9 @@ fn parse_word(word: &str) -> Result<(&'static str, Expression), ExpressionError>
     for value in values.split('^') {
         items.push(match key {
             // The sky map knows its number.
-            _ if element.name == "patch" && value.contains(',') && !value.contains("..") => InItem::Value(Literal::Str(value.to_owned())),
+            _ if element.name == "patch" && value.contains(',') && !value.contains("..") => {
+                InItem::Value(Literal::Str(value.to_owned()))
+            }
             ColumnType::Int => integers(word, at, value, element.name)?,
             _ if value.is_empty() => return Err(ExpressionError::new(word, at, "expected a value")),
             _ => InItem::Value(Literal::Str(value.to_owned())),

@@ -137,9 +137,7 @@ impl Expression {
     pub fn with_patches<E>(&self, meaning: &mut impl FnMut(&str) -> Result<Self, E>) -> Result<Self, E> {
         let not = |tree: Self, negated: bool| if negated { Self::Not(Box::new(tree)) } else { tree };
         Ok(match self {
-            Self::And(a, b) => {
-                Self::And(Box::new(a.with_patches(meaning)?), Box::new(b.with_patches(meaning)?))
-            }
+            Self::And(a, b) => Self::And(Box::new(a.with_patches(meaning)?), Box::new(b.with_patches(meaning)?)),
             Self::Or(a, b) => Self::Or(Box::new(a.with_patches(meaning)?), Box::new(b.with_patches(meaning)?)),
             Self::Not(a) => Self::Not(Box::new(a.with_patches(meaning)?)),
             Self::Compare(
@@ -221,9 +219,8 @@ mod tests {
 
     #[test]
     fn texts_are_known_where_they_are_certain() {
-        let texts = |text: &str| {
-            parse(text).texts_of("skymap").map(|v| v.into_iter().map(str::to_owned).collect::<Vec<_>>())
-        };
+        let texts =
+            |text: &str| parse(text).texts_of("skymap").map(|v| v.into_iter().map(str::to_owned).collect::<Vec<_>>());
         let some = |v: &[&str]| Some(v.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>());
         assert_eq!(texts("skymap = 'b' OR 'a' = skyMap"), some(&["a", "b"]));
         assert_eq!(texts("skymap IN ('b', 'a') AND skymap != 'b'"), some(&["a", "b"]));
