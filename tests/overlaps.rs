@@ -34,7 +34,7 @@ fn query(filter: &str, dimensions: &[&str]) -> OverlapQuery {
 /// The answer, with pieces of several sizes, which must all be the same.
 fn answer(butler: &Butler, query: &OverlapQuery) -> (Vec<String>, Vec<String>) {
     let whole = butler.query_overlaps(query).unwrap_or_else(|e| panic!("{query:?}: {e}"));
-    for (page, length) in [(1, 3), (7, 5), (100, 1000)] {
+    for (page, length) in [(7, 5), (60, 1000)] {
         let stream = butler.stream_overlaps(query).unwrap().with_sizes(page, length);
         let schema = stream.schema();
         let pieces: Vec<_> = stream.map(|piece| piece.unwrap()).collect();
@@ -57,11 +57,11 @@ type Truth<'a> = dyn Fn(u32, u32, &Image) -> bool + 'a;
 #[test]
 fn every_direction_agrees_with_a_loop_over_all_pairs() {
     for cells in [false, true] {
-        let survey = survey(1, 40);
+        let survey = survey(1, 20);
         let map = small_map(cells);
         survey.butler.register_sky_map("small", &map).unwrap();
         let pairs = survey.slow_join(&map);
-        assert!(pairs.len() > 500, "{}", pairs.len());
+        assert!(pairs.len() > 200, "{}", pairs.len());
         let (tract, patch) = (pairs[pairs.len() / 2].0, pairs[pairs.len() / 2].1);
         let (nx, _) = map.num_patches(tract).unwrap();
         let visit = pairs[pairs.len() / 3].2.visit;
@@ -101,7 +101,8 @@ fn every_direction_agrees_with_a_loop_over_all_pairs() {
         ];
         for butler in [&survey.butler, &survey.from_snapshot()] {
             for (filter, truth) in &filters {
-                for wanted in dimensions {
+                // The other map differs in its patches alone.
+                for wanted in &dimensions[..if cells { 2 } else { dimensions.len() }] {
                     let (columns, found) = answer(butler, &query(filter, wanted));
                     let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
                     if wanted.is_empty() {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::PlotError;
-use crate::butler::{Butler, binaries, ints, texts};
+use crate::butler::{Butler, OverlapQuery, binaries, ints, texts};
 use crate::dimension::{Expression, Operand};
 use crate::registry::Query;
 use crate::skymap::SkyMap;

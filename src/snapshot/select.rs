@@ -79,10 +79,21 @@ fn invalid(e: ArrowError) -> RegistryError {
 }
 
 fn column(batch: &RecordBatch, element: &str, field: Option<&str>) -> Result<ArrayRef, Problem> {
-    let element = Universe::builtin().element(element).map_err(Problem::Dimension)?;
-    let name = match field {
-        Some(field) => element.column(field).map_err(Problem::Dimension)?.name,
-        None => element.name,
+    let name = match Universe::builtin().element(element) {
+        Ok(found) => match field {
+            None => found.name,
+            // The key itself, as in a scope.
+            Some(field)
+                if found.is_dimension()
+                    && (field == found.name || field == "id" || field == "name" && found.column("name").is_err()) =>
+            {
+                found.name
+            }
+            Some(field) => found.column(field).map_err(Problem::Dimension)?.name,
+        },
+        // A column without its element.
+        Err(_) if field.is_none() && batch.column_by_name(element).is_some() => element,
+        Err(unknown) => return Err(Problem::Dimension(unknown)),
     };
     batch.column_by_name(name).cloned().ok_or_else(|| {
         let known = batch.schema().fields().iter().map(|f| f.name().clone()).collect::<Vec<_>>().join(", ");

@@ -1,5 +1,6 @@
 //! Reading the golden tables: comma-separated, gzipped, with a line of column names.
 
+#![allow(dead_code, reason = "each test program uses a part")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
 use std::collections::HashMap;
