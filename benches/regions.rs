@@ -77,7 +77,7 @@ fn cpu_seconds() -> f64 {
 }
 
 fn main() {
-    let rows = std::env::args().filter_map(|a| a.parse().ok()).next().unwrap_or(1_000_000_i64);
+    let rows = std::env::args().find_map(|a| a.parse().ok()).unwrap_or(1_000_000_i64);
     let told = |what: &str, (start, cpu): (Instant, f64)| {
         let (rate, per_cpu) = (rows as f64 / start.elapsed().as_secs_f64(), rows as f64 / (cpu_seconds() - cpu));
         println!("{what:<40} {:>8.0} thousand rows/s, {:>8.0} a CPU-second", rate / 1e3, per_cpu / 1e3);

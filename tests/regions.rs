@@ -517,7 +517,7 @@ fn tables_say_it_in_every_form() {
             let value = |v: &bunter::HeaderValue| {
                 v.as_str().map_or_else(|| v.as_f64().unwrap().to_string(), |s| format!("'{s}'"))
             };
-            h.cards().iter().map(|c| format!("{:<8}= {}\n", c.keyword, value(&c.value))).collect()
+            h.cards().iter().map(|c| format!("{:<8}= {}\n", c.keyword, value(&c.value))).collect::<Vec<_>>().concat()
         })
         .collect();
     let mut keywords: Vec<(&str, ArrayRef)> = vec![("ExpNum", visit.clone()), ("ccdnum", detector.clone())];
