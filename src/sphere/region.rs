@@ -3,7 +3,7 @@
 use std::f64::consts::{FRAC_PI_2, PI};
 
 use super::relate::{self, Shape};
-use super::{Circle, ConvexPolygon, LonLatBox, Relation, SphereError, UnitVector, region_bytes};
+use super::{Circle, ConvexPolygon, LonLat, LonLatBox, Relation, SphereError, UnitVector, region_bytes};
 
 /// A closed region on the sphere.
 ///
@@ -93,6 +93,29 @@ impl Region {
         }
     }
 
+    /// The centre of mass of the area, pulled up to the sphere; the middle where that has no direction.
+    pub fn centroid(&self) -> UnitVector {
+        match self {
+            Self::Polygon(p) => p.centroid(),
+            Self::Circle(c) => c.centre(),
+            Self::Box(b) => {
+                let (sum, height, half) = (b.lat_max() + b.lat_min(), b.lat_max() - b.lat_min(), 0.5 * b.width());
+                // The integrals of cos^2 and of sin cos over latitude, times those over longitude.
+                let across = libm::sin(half) * (height + libm::cos(sum) * libm::sin(height));
+                let up = half * libm::sin(sum) * libm::sin(height);
+                let (sin, cos) = libm::sincos(b.lon() + half);
+                let middle = LonLat::new(b.lon() + half, 0.5 * sum).to_unit();
+                let mass = libm::hypot(across, up);
+                // Nothing is left of a box all around the sphere, or of one without an area.
+                if mass > 1e-15 * half * height {
+                    UnitVector::normalized(cos * across, sin * across, up).unwrap_or(middle)
+                } else {
+                    middle
+                }
+            }
+        }
+    }
+
     /// How this region lies to another one.
     pub fn relate(&self, other: &Self) -> Relation {
         Shape::of(self).relate(Shape::of(other))
@@ -120,6 +143,25 @@ mod tests {
 
     fn region(text: &str) -> Region {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn centroids_of_boxes() {
+        for (text, lon, lat) in [
+            ("RANGE 350 10 -5 5", 0.0, 0.0),
+            ("RANGE 0 360 50 90", 0.0, 90.0),
+            ("RANGE 0 360 -90 90", 180.0, 0.0),
+            ("RANGE 30 30 20 20", 30.0, 20.0),
+            // An octant's is at the same height above all its sides.
+            ("RANGE 0 90 0 90", 45.0, (0.5_f64.sqrt()).atan().to_degrees()),
+        ] {
+            let centre = LonLat::from_degrees(lon, lat).to_unit();
+            assert!(region(text).centroid().separation(centre) < 1e-14, "{text}");
+        }
+        // A small box is nearly a polygon.
+        let (range, polygon) =
+            (region("RANGE 10 10.01 60 60.01"), region("POLYGON 10 60 10.01 60 10.01 60.01 10 60.01"));
+        assert!(range.centroid().separation(polygon.centroid()) < 1e-8);
     }
 
     #[test]

@@ -283,3 +283,113 @@ pub(super) fn latitudes(a: UnitVector, b: UnitVector) -> (f64, f64) {
     }
     (low, high)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(region: &str, cases: &[(&str, &str)]) {
+        let fixed: Region = region.parse().unwrap();
+        for (text, letters) in cases {
+            let other: Region = text.parse().unwrap();
+            let relation = other.relate(&fixed);
+            assert_eq!(relation.to_string(), *letters, "{text} to {region}");
+            assert_eq!(fixed.relate(&other), relation.inverse(), "{region} to {text}");
+        }
+    }
+
+    #[test]
+    fn boxes_and_a_square() {
+        // Its upper edge rises to a latitude of 10.0374 degrees.
+        check(
+            "POLYGON 0 0 10 0 10 10 0 10",
+            &[
+                ("RANGE 10 20 0 10", ""),
+                ("RANGE 350 0 0 10", ""),
+                ("RANGE 0 10 -10 0", ""),
+                ("RANGE 10.0000001 20 0 10", "D"),
+                ("RANGE 10 20 10.0000001 20", "D"),
+                ("RANGE 2 8 10.0373 20", ""),
+                ("RANGE 2 8 10.0375 20", "D"),
+                ("RANGE 0 4 10.0373 20", "D"),
+                ("RANGE -1 11 -1 10.0373", ""),
+                ("RANGE -1 11 -1 10.0375", "C"),
+                ("RANGE 2 2 1 9", "W"),
+                ("RANGE 5 5 5 5", "W"),
+                ("RANGE 15 15 5 5", "D"),
+                ("RANGE 3 4 -5 15", ""),
+                ("RANGE 0 360 3 4", ""),
+                ("RANGE 170 190 -10 10", "D"),
+                ("RANGE 11 359 -90 90", "D"),
+                ("RANGE 9 1 -90 90", ""),
+                ("RANGE 350 340 -20 20", "C"),
+                ("RANGE 0 360 -90 90", "C"),
+                ("RANGE 0 360 11 90", "D"),
+                ("CIRCLE 5 5 0", "W"),
+                ("CIRCLE 0 -1 0.9999999", "D"),
+                ("CIRCLE 0 -1 1.0000001", ""),
+            ],
+        );
+    }
+
+    #[test]
+    fn boxes_at_a_pole() {
+        check(
+            "POLYGON 0 80 90 80 180 80 270 80",
+            &[
+                ("RANGE 0 360 85 90", "W"),
+                ("RANGE 0 360 -90 75", "D"),
+                ("RANGE 10 20 -90 90", ""),
+                ("RANGE 0 360 79 90", "C"),
+                ("RANGE 0 360 79 89.9", ""),
+                ("RANGE 0 10 90 90", "W"),
+                ("RANGE 0 350 79 90", ""),
+                ("RANGE 40 50 83 90", "W"),
+                ("RANGE 40 50 -90 82", "D"),
+                ("CIRCLE 77 90 5", "W"),
+                ("CIRCLE 0 -90 169.9999", "D"),
+                ("CIRCLE 0 -90 170.0001", ""),
+                ("CIRCLE 0 -90 179", ""),
+                ("CIRCLE 0 -90 180", "C"),
+            ],
+        );
+        check(
+            "POLYGON 0 0 90 0 0 90",
+            &[
+                ("RANGE 0 90 -1 90", "C"),
+                ("RANGE 200 210 80 90", ""),
+                ("RANGE 200 210 80 89.9999", "D"),
+                ("RANGE 1 89 1 90", "W"),
+            ],
+        );
+    }
+
+    #[test]
+    fn boxes_and_circles() {
+        check(
+            "CIRCLE 200 89 2",
+            &[
+                ("RANGE 10 20 80 90", ""),
+                ("RANGE 10 20 80 88.99", "D"),
+                ("RANGE 0 360 87 90", "C"),
+                ("RANGE 0 360 87.1 90", ""),
+                ("RANGE 190 210 88 89.5", "W"),
+                ("RANGE 200 200 89 89", "W"),
+            ],
+        );
+        check(
+            "CIRCLE 10 0 170",
+            &[("RANGE 185 195 -5 5", "D"), ("RANGE 100 182 -5 5", ""), ("RANGE 300 80 -80 80", "W")],
+        );
+        check("CIRCLE 10 20 0", &[("RANGE 10 20 20 30", "C"), ("RANGE 0 360 -90 90", "C"), ("RANGE 11 20 20 30", "D")]);
+        check(
+            "RANGE 350 10 0 90",
+            &[
+                ("RANGE 100 120 45 90", ""),
+                ("RANGE 0 5 10 20", "W"),
+                ("RANGE 0 360 0 90", "C"),
+                ("RANGE 10 20 5 6", ""),
+            ],
+        );
+    }
+}
