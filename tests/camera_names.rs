@@ -356,7 +356,15 @@ fn the_program_registers_visits_and_lists_detectors() {
     gz.write_all(b"visit,band,ra_deg,dec_deg,rot_deg,mjd,exptime_s,night,target\n").unwrap();
     gz.write_all(b"5,r,150.1,2.2,0.0,59265.00833,5.0,20210219,pointing\n6,i,150.2,2.2,,59266.5,30,59266,\n").unwrap();
     gz.finish().unwrap();
+    // A column that is empty all along has no type.
+    let empty = at("empty.csv");
+    fs::write(&empty, "visit,filter,ra,dec,rot_deg,mjd,exptime_s,night\n7,R,1.5,2,,59266.9,30,\n").unwrap();
     bunter(&["create", &repo]).ok();
+    let register = ["register-visits", &repo, text(&empty), "--instrument", text(&camera), "--rotation", "-12"];
+    bunter(&register).ok().says(&["1 visits registered", "no rotation: taken to be -12 degrees"]);
+    let visit = bunter(&["query-dimension-records", &repo, "visit", "--format", "json"]).ok().json();
+    assert_eq!((&visit[0]["rotation_deg"], &visit[0]["physical_filter"]), (&(-12.0).into(), &"Quad-R".into()));
+    assert_eq!(visit[0]["day_obs"], 20_210_221);
     let register = ["register-visits", &repo, text(&table), "--instrument", text(&camera)];
     bunter(&register).ok().says(&[
         "QuadCam: 2 visits registered",
@@ -378,7 +386,8 @@ fn the_program_registers_visits_and_lists_detectors() {
     ])
     .ok();
     assert_eq!(listed.json()[0]["detector"], 3);
-    let visits = bunter(&["query-dimension-records", &repo, "visit", "--format", "json"]).ok().json();
+    let visits =
+        bunter(&["query-dimension-records", &repo, "visit", "--where", "visit < 7", "--format", "json"]).ok().json();
     assert_eq!((&visits[0]["day_obs"], &visits[1]["day_obs"]), (&20_210_219.into(), &20_210_221.into()));
     bunter(&["query-dimension-records", &repo, "visit_detector", "--id", "fram=5"])
         .exits(1)

@@ -404,6 +404,10 @@ fn as_type(column: &ArrayRef, name: &str, wanted: &DataType) -> Result<ArrayRef,
         }
         _ => cast(column, wanted)?,
     };
+    // A column without any value has no type.
+    if column.data_type() == &DataType::Null {
+        return Ok(cast);
+    }
     // What a cast cannot read it makes null.
     let lost = |row: usize| {
         cast.is_null(row)
