@@ -339,7 +339,7 @@ fn one_patch(map: &SkyMap, regions: &Regions, all: &PolygonColumns<'_>, threads:
             rows as f64 / times.len() as f64,
             times[times.len() / 2].0,
             times[times.len() * 99 / 100].0,
-            micros * 1e3 / rows as f64
+            micros * 1e3 / (rows as f64).max(1.0)
         );
     }
     println!("peak {:.2} GB", peak());

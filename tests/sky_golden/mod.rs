@@ -1,6 +1,7 @@
 //! Reading the golden tables: comma-separated, gzipped, with a line of column names.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
+#![allow(dead_code, reason = "each test program uses a part")]
 
 use std::collections::HashMap;
 use std::io::Read as _;
