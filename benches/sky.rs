@@ -1,6 +1,7 @@
 //! How fast are patches found that a detector touches, and tracts that hold a point?
 //!
-//! `cargo bench --bench sky`. Counters are items: polygons, points.
+//! `cargo bench --bench sky`. Counters are items: polygons, points. `BUNTER_BENCH_POINTS` (10,000,000): points whose tracts and
+//! patches are found.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a bench that cannot be set up stops")]
 
@@ -64,12 +65,28 @@ fn overlaps_columns(bencher: Bencher, name: &str) {
     bencher.counter(ItemsCount::new(columns.len())).bench(|| map.overlaps_columns(black_box(&columns)).len());
 }
 
-#[divan::bench(args = ["hsc_rings_v1"])]
+/// Ten million points (`BUNTER_BENCH_POINTS`) on one thread.
+fn points() -> (Vec<f64>, Vec<f64>, rayon::ThreadPool) {
+    let count = std::env::var("BUNTER_BENCH_POINTS").ok().and_then(|text| text.parse().ok()).unwrap_or(10_000_000);
+    let mut numbers = Numbers(3);
+    let (lon, lat) = (0..count).map(|_| numbers.position()).map(|p| (p.lon, p.lat)).unzip();
+    (lon, lat, rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread"))
+}
+
+#[divan::bench(args = ["hsc_rings_v1", "lsst_cells_v1"], sample_count = 5, sample_size = 1)]
 fn find_tract(bencher: Bencher, name: &str) {
     let map = SkyMap::preset(name).unwrap_or_else(|e| panic!("{e}"));
-    let mut numbers = Numbers(3);
-    let (lon, lat): (Vec<_>, Vec<_>) = (0..100_000).map(|_| numbers.position()).map(|p| (p.lon, p.lat)).unzip();
-    bencher.counter(ItemsCount::new(lon.len())).bench(|| map.find_tract_columns(black_box(&lon), black_box(&lat)));
+    let (lon, lat, one) = points();
+    let bencher = bencher.counter(ItemsCount::new(lon.len()));
+    bencher.bench_local(|| one.install(|| map.find_tract_columns(black_box(&lon), black_box(&lat))));
+}
+
+#[divan::bench(args = ["hsc_rings_v1", "lsst_cells_v1"], sample_count = 5, sample_size = 1)]
+fn find_patch(bencher: Bencher, name: &str) {
+    let map = SkyMap::preset(name).unwrap_or_else(|e| panic!("{e}"));
+    let (lon, lat, one) = points();
+    let bencher = bencher.counter(ItemsCount::new(lon.len()));
+    bencher.bench_local(|| one.install(|| map.find_patch_columns(black_box(&lon), black_box(&lat))));
 }
 
 #[divan::bench(args = ["hsc_rings_v1"])]

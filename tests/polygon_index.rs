@@ -167,7 +167,7 @@ fn joins_find_every_pair_in_order() {
 #[test]
 fn sky_maps_and_their_patches_as_polygons_give_the_same_pairs() {
     let text = "kind = 'rings'\nnum_rings = 9\ntract_overlap_deg = 0.5\npixel_scale_arcsec = 10.0\n\
-        rotation_deg = 20.0\ntract_builder = {kind = 'legacy', patch_inner_dimensions = [1500, 2000], patch_border = 50}";
+        rotation_deg = 20.0\ntract_builder = {kind = 'legacy', patch_inner_dimensions = [450, 600], patch_border = 20}";
     let map = SkyMap::from_toml(text).unwrap();
     let (mut names, mut patches) = (Vec::new(), PolygonBuffer::default());
     for tract in map.tracts() {

@@ -51,8 +51,8 @@ impl SkyMap {
     /// ```
     /// let sky_map = bunter::SkyMap::preset("hsc_rings_v1")?;
     /// let found = sky_map.find_patch_columns(&[150.1_f64.to_radians()], &[2.2_f64.to_radians()])?;
-    /// assert_eq!((found.tract[0], found.patch[0]), (9813, 40));
-    /// assert_eq!((found.patch_x[0], found.patch_y[0]), (4, 4));
+    /// assert_eq!((found.tract[0], found.patch[0]), (9813, 41));
+    /// assert_eq!((found.patch_x[0], found.patch_y[0]), (5, 4));
     /// # Ok::<(), bunter::SkyMapError>(())
     /// ```
     ///

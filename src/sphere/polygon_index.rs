@@ -657,7 +657,6 @@ impl Probe for PointProbe {
     }
 
     fn touches(&self, columns: &PolygonColumns<'_>, row: usize) -> bool {
-        // A polygon of less than a hemisphere holds no point beside its cap, though all edges may have it on their left.
         columns.contains(row, self.0)
     }
 }
