@@ -18,7 +18,7 @@ pub mod wcs;
 
 pub use butler::{
     Butler, ButlerError, Damage, DiscreteSkyMapOptions, Found, IngestEvent, IngestFailure, IngestOptions, IngestReport,
-    OverlapQuery, RepositoryConfig, Storage, VerifyReport,
+    OverlapQuery, RepositoryConfig, Storage, VerifyReport, packer_of,
 };
 pub use dataset::{
     Coadd, Collection, CollectionNameError, CollectionType, DatasetRef, DatasetType, Exposure, FileRecord, FitsLayout,

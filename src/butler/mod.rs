@@ -16,6 +16,7 @@ mod exposure_file;
 mod ingest;
 mod observation;
 mod overlaps;
+mod packers;
 mod records;
 mod region;
 mod sky_maps;
@@ -28,6 +29,7 @@ pub use discrete::DiscreteSkyMapOptions;
 pub use error::ButlerError;
 pub use ingest::{IngestEvent, IngestFailure, IngestOptions, IngestReport, Storage};
 pub use overlaps::OverlapQuery;
+pub use packers::packer_of;
 pub use storage::{Found, store};
 pub use verify::{Damage, VerifyReport};
 

@@ -36,6 +36,7 @@ mod exposure_file;
 mod expression;
 mod instrument;
 mod observation;
+mod packer;
 mod sidecar;
 mod time;
 mod translator;
