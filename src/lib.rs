@@ -37,13 +37,13 @@ pub use registry::{
     RegistryReader,
 };
 pub use skymap::{
-    CellInfo, InnerRegion, Layout, OverlapColumns, PatchInfo, Projection, SkyMap, SkyMapConfig, SkyMapError,
-    TractBuilder, TractInfo,
+    CellInfo, FoundPatches, InnerRegion, Layout, OverlapColumns, PatchInfo, Projection, SkyMap, SkyMapConfig,
+    SkyMapError, TractBuilder, TractInfo,
 };
 pub use snapshot::{RegistryView, Selection, Snapshot, SnapshotBuilder, SnapshotError};
 pub use sphere::{
-    Circle, ConvexPolygon, LonLat, LonLatBox, PolygonBuffer, PolygonColumns, Region, Relation, SphereError, UnitVector,
-    orientation,
+    Circle, ConvexPolygon, LonLat, LonLatBox, PolygonBuffer, PolygonColumns, PolygonIndex, PolygonPairs, Region,
+    Relation, SphereError, UnitVector, join_polygons, join_polygons_chunks, orientation,
 };
 pub use wcs::{
     Card, CelestialFrame, DEFAULT_TOLERANCE_PX, GridMapping, Header, HeaderError, HeaderValue, PixelBox, Wcs, WcsError,

@@ -15,6 +15,8 @@ mod lon_lat;
 mod lon_lat_box;
 mod orientation;
 mod polygon_columns;
+mod polygon_index;
+mod polygon_join;
 mod region;
 mod region_bytes;
 mod region_text;
@@ -23,6 +25,7 @@ mod unit_vector;
 
 pub(crate) use kernel::Cap;
 pub(crate) use lon_lat_box::wrap;
+pub(crate) use polygon_join::stream;
 
 pub use circle::Circle;
 pub use convex_polygon::ConvexPolygon;
@@ -31,6 +34,8 @@ pub use lon_lat::LonLat;
 pub use lon_lat_box::LonLatBox;
 pub use orientation::orientation;
 pub use polygon_columns::{PolygonBuffer, PolygonColumns};
+pub use polygon_index::PolygonIndex;
+pub use polygon_join::{PolygonPairs, join_polygons, join_polygons_chunks};
 pub use region::Region;
 pub use relation::Relation;
 pub use unit_vector::UnitVector;
