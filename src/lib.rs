@@ -29,8 +29,8 @@ pub use dimension::{
     BadRow, BadRows, BandCodes, Column, ColumnType, Comparison, DEFAULT_BANDS, DataId, DimensionError, DimensionGroup,
     DimensionValue, Element, ElementStorage, Expression, ExpressionError, FieldLayout, FieldOrder, IdentifierKind,
     IdentifierLayout, InItem, IntView, IntViewMut, LimitBy, Literal, NameCodes, OnError, Operand, PackColumn,
-    PackError, PackLayout, Packed, Packer, RUBIN_CONTROLLERS, ResolvedColumn, RubinControllers, Scope, Universe,
-    Unpacked, UnpackedColumn,
+    PackError, PackLayout, Packed, PackedTable, Packer, RUBIN_CONTROLLERS, ResolvedColumn, RubinControllers, Scope,
+    Universe, Unpacked, UnpackedColumn,
 };
 pub use registry::{
     FoldSummary, Inserted, NewDataset, OrderBy, QuantumRecord, QuantumStatus, Query, Registry, RegistryError,

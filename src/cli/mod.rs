@@ -16,6 +16,7 @@ mod ingest;
 mod measure_stars;
 mod output;
 mod overlaps;
+mod pack;
 mod preview;
 mod progress;
 mod queries;
@@ -60,6 +61,8 @@ enum Command {
     QueryOverlaps(queries::QueryOverlaps),
     FindPatches(find_patches::FindPatches),
     Overlaps(overlaps::Overlaps),
+    Pack(pack::Pack),
+    Unpack(pack::Unpack),
     Get(get::Get),
     BuildCoadds(build_coadds::BuildCoadds),
     Preview(preview::Preview),
@@ -99,6 +102,8 @@ pub fn run() -> ExitCode {
         Command::QueryOverlaps(command) => command.run(),
         Command::FindPatches(command) => command.run(),
         Command::Overlaps(command) => command.run(),
+        Command::Pack(command) => command.run(),
+        Command::Unpack(command) => command.run(),
         Command::Get(command) => command.run(),
         Command::BuildCoadds(command) => command.run(),
         Command::Preview(command) => command.run(),

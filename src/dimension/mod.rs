@@ -24,7 +24,7 @@ pub(crate) use group::check_text;
 pub(crate) use near_miss::{did_you_mean, near_miss};
 pub use pack::{
     BadRow, BadRows, BandCodes, DEFAULT_BANDS, FieldLayout, FieldOrder, IdentifierKind, IdentifierLayout, IntView,
-    IntViewMut, LimitBy, NameCodes, OnError, PackColumn, PackError, PackLayout, Packed, Packer, RUBIN_CONTROLLERS,
-    RubinControllers, Unpacked, UnpackedColumn,
+    IntViewMut, LimitBy, NameCodes, OnError, PackColumn, PackError, PackLayout, Packed, PackedTable, Packer,
+    RUBIN_CONTROLLERS, RubinControllers, Unpacked, UnpackedColumn,
 };
 pub use universe::Universe;

@@ -43,6 +43,16 @@ pub enum PackError {
         /// All of its fields and identifiers.
         known: String,
     },
+    /// A table has no such column.
+    #[error("the table has no column `{name}`{} (it has {known})", did_you_mean(near.as_deref()))]
+    NoColumn {
+        /// The name asked for.
+        name: String,
+        /// The nearest name.
+        near: Option<String>,
+        /// All of its columns.
+        known: String,
+    },
     /// A column is given twice.
     #[error("column `{name}` is given twice")]
     Twice {

@@ -225,15 +225,6 @@ impl Packer {
         }
     }
 
-    /// Whether a column may be left out when packing, and what stands for it then.
-    pub(crate) fn has_default(&self, field: &str) -> bool {
-        match self.plan.target(field) {
-            Some(Target::Digit(digit)) => self.plan.digits[digit].missing.is_some(),
-            Some(Target::Identifier(_)) => true,
-            None => false,
-        }
-    }
-
     /// The integer of a data ID. Values of dimensions that the packer does not know are left aside.
     ///
     /// # Errors

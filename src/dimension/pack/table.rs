@@ -2,52 +2,36 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, DictionaryArray, Int64Array, PrimitiveArray, RecordBatch, StringArray, UInt64Array,
-};
+use arrow::array::{Array, ArrayRef, DictionaryArray, Int64Array, PrimitiveArray, StringArray, UInt64Array};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::datatypes::{DataType, Field, Int32Type};
 
 use super::column::PackColumn;
 use super::error::{BadRows, PackError};
 use super::packer::{OnError, Packer, UnpackedColumn};
-use crate::dimension::DataId;
 
 impl Packer {
-    /// Packs the columns of a table that have the names of this packer's fields; others are left aside. `constants` stand in
-    /// for columns. With [`OnError::Mask`] rows that do not fit are null.
-    ///
-    /// The array is of `Int64`, or `UInt64` for a packer of 64 bits.
+    /// Packs columns to an Arrow array of `rows` integers, `Int64` or, for a packer of 64 bits, `UInt64`. With [`OnError::Mask`]
+    /// rows that do not fit are null.
     ///
     /// # Errors
     /// As [`pack_columns`](Packer::pack_columns).
-    pub fn pack_batch(
+    pub fn pack_arrow(
         &self,
-        batch: &RecordBatch,
-        constants: &DataId,
+        columns: &[(&str, PackColumn<'_>)],
+        rows: usize,
         on_error: OnError,
     ) -> Result<(ArrayRef, Option<BadRows>), PackError> {
-        let schema = batch.schema_ref();
-        let mut columns: Vec<(&str, PackColumn<'_>)> =
-            constants.iter().map(|(name, value)| (name, PackColumn::value(value.clone()))).collect();
-        for (field, array) in schema.fields().iter().zip(batch.columns()) {
-            let name = field.name().as_str();
-            if self.plan.target(name).is_some() && constants.get(name).is_none() {
-                columns.push((name, PackColumn::arrow(name, array.as_ref())?));
-            }
-        }
-        let rows = batch.num_rows();
         let mut bad = (on_error == OnError::Mask).then(|| vec![false; rows]);
-        let (array, faults): (ArrayRef, _) = if self.packed_type() == DataType::Int64 {
+        Ok(if self.packed_type() == DataType::Int64 {
             let mut ids = vec![0_i64; rows];
-            let faults = self.pack_into(&columns, ids.as_mut_slice(), bad.as_deref_mut())?;
+            let faults = self.pack_into(columns, ids.as_mut_slice(), bad.as_deref_mut())?;
             (Arc::new(Int64Array::new(ids.into(), nulls(bad.as_deref(), faults.is_some()))), faults)
         } else {
             let mut ids = vec![0_u64; rows];
-            let faults = self.pack_into(&columns, ids.as_mut_slice(), bad.as_deref_mut())?;
+            let faults = self.pack_into(columns, ids.as_mut_slice(), bad.as_deref_mut())?;
             (Arc::new(UInt64Array::new(ids.into(), nulls(bad.as_deref(), faults.is_some()))), faults)
-        };
-        Ok((array, faults))
+        })
     }
 
     /// Unpacks an array of integers to arrays: `Int64` for integers and dates, dictionaries of texts for names. `names` are
@@ -85,7 +69,7 @@ impl Packer {
         Ok(fields.collect())
     }
 
-    /// The type of [`pack_batch`](Self::pack_batch)'s array.
+    /// The type of [`pack_arrow`](Self::pack_arrow)'s array.
     pub fn packed_type(&self) -> DataType {
         if i64::try_from(self.max()).is_ok() { DataType::Int64 } else { DataType::UInt64 }
     }
