@@ -484,6 +484,7 @@ fn fields_of_every_kind() {
     assert_eq!(packer, json);
     let (day, slot, row, band, delta) =
         (vec![20_240_229; 50], vec![2_u8; 50], vec![2_i8; 50], vec!["r"; 50], vec![99_i16; 50]);
+    let bad_rows = [1_i8, 3, -1].map(|bad| (0..50).map(|i| if i == 33 { bad } else { 2 }).collect::<Vec<_>>());
     let columns = |row| {
         [
             ("day", PackColumn::from(&day)),
@@ -503,10 +504,8 @@ fn fields_of_every_kind() {
     assert_eq!(id.to_string(), "{band: r, day: 20240229, delta: 99, instrument: Cam, row: 2, slot: 2}");
     assert_eq!(packer.pack(&id).unwrap(), expected);
     // Row 1 has no slots, row 2 has three.
-    for bad in [1_i8, 3, -1] {
-        let mut row = row.clone();
-        row[33] = bad;
-        let error = packer.pack_columns(&columns(PackColumn::from(&row)), OnError::Fail).unwrap_err().to_string();
+    for row in &bad_rows {
+        let error = packer.pack_columns(&columns(PackColumn::from(row)), OnError::Fail).unwrap_err().to_string();
         assert!(error.contains("1 of 50 rows") && error.contains("row 33"), "{error}");
     }
     for (wrong, says) in [

@@ -59,7 +59,7 @@ mod tests {
         for camera in Cameras::built_in().unwrap().instruments() {
             let packer = camera.packer("visit", None, None).unwrap();
             let detector = camera.detectors.last().map_or(0, |d| d.id);
-            let visit = if RUBIN.contains(&camera.name.as_str()) { 2_025_010_100_001 } else { 1 };
+            let visit = if RUBIN.contains(&camera.name.as_str()) { 2_025_010_100_001_i64 } else { 1 };
             let id = DataId::new().with("visit", visit).with("detector", detector);
             let back = packer.unpack(packer.pack(&id).unwrap()).unwrap();
             assert_eq!(back, id.with("instrument", camera.name.as_str()));

@@ -194,11 +194,6 @@ impl<'a> IntViewMut<'a> {
         })
     }
 
-    /// The same rows, borrowed for a while.
-    pub(super) fn reborrow(&mut self) -> IntViewMut<'_> {
-        with_view!(Self, self, v => v.view_mut().into())
-    }
-
     /// Some of the rows.
     pub(super) fn slice(&mut self, rows: Range<usize>) -> IntViewMut<'_> {
         with_view!(Self, self, v => v.slice_axis_mut(Axis(0), Slice::from(rows)).into())
@@ -207,11 +202,6 @@ impl<'a> IntViewMut<'a> {
     /// No rows.
     pub(super) fn empty() -> Self {
         Self::U8(ArrayViewMut1::from(&mut []))
-    }
-
-    /// Sets a row to zero.
-    pub(super) fn clear(&mut self, row: usize) {
-        with_view!(Self, self, v => if let Some(v) = v.get_mut(row) { *v = Default::default() });
     }
 }
 

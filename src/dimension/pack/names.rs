@@ -16,8 +16,6 @@ pub(super) const NO_NAME: u32 = u32::MAX;
 pub(super) struct NameTable {
     /// By ascending code; `None` is the null.
     pub(super) names: Arc<[Option<Arc<str>>]>,
-    /// The code of each name.
-    pub(super) codes: Vec<u64>,
     /// For each code its position in `names`, or [`NO_NAME`].
     pub(super) positions: Vec<u32>,
     /// The codes by text.
@@ -66,8 +64,7 @@ impl NameTable {
             }
         }
         let dense = pairs.iter().zip(0..).all(|((code, _), i)| *code == i);
-        let codes = pairs.iter().map(|(code, _)| *code).collect();
-        Ok(Self { names: pairs.into_iter().map(|(_, name)| name).collect(), codes, positions, by_text, null, dense })
+        Ok(Self { names: pairs.into_iter().map(|(_, name)| name).collect(), positions, by_text, null, dense })
     }
 
     /// Whether every code up to `top` has a name.

@@ -337,12 +337,19 @@ impl<'a, 'c> PackJob<'a, 'c> {
         let identifier = &self.plan.identifiers[source.which];
         let digits = &self.plan.digits;
         let mut bad = false;
-        for (i, row) in rows.enumerate() {
-            let id = match &source.view {
-                Ok(view) => view.exact(row),
-                Err(value) => i128::from(*value),
-            };
-            let id = u64::try_from(id).unwrap_or(NONE);
+        let mut ids = [0; STEP];
+        let ids = &mut ids[..out.len()];
+        match &source.view {
+            Ok(view) => {
+                with_view!(IntView, view, v => {
+                    kernels::codes_of(v.slice(ndarray::s![rows.clone()]).iter().copied(), 0, ids);
+                });
+            }
+            Err(value) => ids.fill(*value as u64),
+        }
+        for (i, (row, id)) in rows.zip(ids).enumerate() {
+            // A negative number is none of 14 digits either.
+            let id = *id;
             let parts = identifier.split(id, digits);
             let mut joined = parts;
             for (k, digit) in identifier.digits().into_iter().enumerate() {

@@ -16,7 +16,7 @@ use super::names::NO_NAME;
 use super::pack::limit_words;
 use super::plan::{MOST_FIELDS, MOST_SLOTS, Plan, Target};
 use super::rows::Faults;
-use super::split::{joined, middle};
+use super::split::{contiguous, joined, middle};
 use crate::dimension::DimensionValue;
 
 /// More columns than fields and identifiers are not asked for.
@@ -233,6 +233,10 @@ impl<'a, 'c> UnpackJob<'a, 'c> {
         bad |= self.nulls.is_some_and(|n| rows.clone().any(|row| n.is_null(row)));
         for segment in &self.plan.segments {
             let Segment { shift, mask, top, first, end } = *segment;
+            if let Some(found) = self.all_digits(segment, ids, &block, outputs) {
+                bad |= found;
+                continue;
+            }
             if top < mask {
                 bad |= kernels::any_digits_above(ids, shift, mask, top);
             }
@@ -297,6 +301,52 @@ impl<'a, 'c> UnpackJob<'a, 'c> {
             }
         }
         bad
+    }
+
+    /// All digits of a mixed radix at once, where they are two to four and all go to 64-bit columns as they are: the usual case.
+    /// Whether any number does not fit, or `None` in other cases.
+    #[inline(always)]
+    fn all_digits(
+        &self,
+        segment: &Segment,
+        ids: &[u64],
+        block: &Range<usize>,
+        outputs: &mut Outputs<'_>,
+    ) -> Option<bool> {
+        let Segment { shift, mask, top, first, end } = *segment;
+        if !(2..=4).contains(&(end - first)) || mask >= EXACT {
+            return None;
+        }
+        let mut places = [0; 4];
+        let mut divisors = [Divisor::new(1); 4];
+        let mut firsts = [0; 4];
+        for (k, i) in (first..end).enumerate() {
+            let digit = &self.plan.digits[i];
+            let plain = matches!(digit.kind, Kind::Integer) && !self.uses[i].codes;
+            places[k] = self.uses[i].output.filter(|_| plain)?;
+            let (least, most) = self.ranges[places[k]];
+            if digit.value(0) < least || digit.value(digit.top) > most {
+                return None;
+            }
+            divisors[k] = self.divisors[i]?.0;
+            firsts[k] = digit.first as u64;
+        }
+        let [d, e, f, _] = divisors;
+        let [a, b, c, z] = firsts;
+        Some(match end - first {
+            2 => {
+                let outs = slices(outputs, [places[0], places[1]], block)?;
+                kernels::two_digits(ids, shift, mask, top, [d], [a, b], outs)
+            }
+            3 => {
+                let outs = slices(outputs, [places[0], places[1], places[2]], block)?;
+                kernels::three_digits(ids, shift, mask, top, [d, e], [a, b, c], outs)
+            }
+            _ => {
+                let outs = slices(outputs, places, block)?;
+                kernels::four_digits(ids, shift, mask, top, [d, e, f], [a, b, c, z], outs)
+            }
+        })
     }
 
     /// Sends the codes of one field to where they are wanted; whether any is not allowed.
@@ -537,6 +587,20 @@ impl<'a, 'c> UnpackJob<'a, 'c> {
             }
         }
     }
+}
+
+/// Rows of several columns as 64-bit numbers in place, when all of them are of such and lie side by side.
+#[inline(always)]
+fn slices<'o, const N: usize>(
+    outputs: &'o mut Outputs<'_>,
+    places: [usize; N],
+    block: &Range<usize>,
+) -> Option<[&'o mut [u64]; N]> {
+    let mut slices = outputs.get_disjoint_mut(places).ok()?.map(|output| contiguous(output, block.clone()));
+    if slices.iter().any(Option::is_none) {
+        return None;
+    }
+    Some(array::from_fn(|k| slices[k].take().unwrap_or_default()))
 }
 
 /// One field's codes, on the way out.
