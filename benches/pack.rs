@@ -12,6 +12,7 @@ use std::time::Instant;
 use bunter::{BandCodes, IntViewMut, PackColumn, PackLayout, Packer, RubinControllers};
 
 const ROUNDS: usize = 7;
+const PROGRAM: &str = env!("CARGO_BIN_EXE_bunter");
 
 /// The same numbers in every run.
 struct Numbers(u64);
@@ -89,6 +90,7 @@ fn main() {
     }
     rubin(rows);
     peer(rows);
+    parquet(rows.min(1 << 23));
     if let Some(rows) = std::env::var("BUNTER_BENCH_STREAM").ok().and_then(|r| r.parse().ok()) {
         stream(rows);
     }
@@ -186,6 +188,68 @@ fn peer(rows: usize) {
             println!("numpy, Mrow/s, best of 5: {}", String::from_utf8_lossy(&done.stdout).trim());
         }
         _ => println!("numpy: left out, `{python}` does not have it (set BUNTER_PYTHON)"),
+    }
+}
+
+/// Parquet in, unpacked Parquet out, by the program and by pyarrow with numpy, in turns.
+fn parquet(rows: usize) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (input, output) = (folder.path().join("in.parquet"), folder.path().join("out.parquet"));
+    let packer = Packer::sky_map("hsc_rings_v1", 18938, 81, &BandCodes::None)
+        .and_then(|p| p.with_records(64))
+        .expect("a packer");
+    // A catalog in the order of patches, as they are.
+    let (mut patch, mut tract, mut counter, mut flux) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut numbers = Numbers(88_172_645_463_325_252);
+    for row in 0..rows {
+        let place = (row / 5000) % (18938 * 81);
+        patch.push((place % 81) as i64);
+        tract.push((place / 81) as i64);
+        counter.push((row % 5000) as i64 + 1);
+        flux.push(numbers.below(1 << 40) as f64 / 1e6);
+    }
+    let columns = [
+        ("patch", PackColumn::from(&patch)),
+        ("tract", PackColumn::from(&tract)),
+        ("counter", PackColumn::from(&counter)),
+    ];
+    let (ids, _) = packer.pack_arrow(&columns, rows, bunter::OnError::Fail).expect("all rows fit");
+    let flux: arrow::array::ArrayRef = std::sync::Arc::new(arrow::array::Float64Array::from(flux));
+    let batch = arrow::array::RecordBatch::try_from_iter([("id", ids), ("flux", flux)]).expect("a table");
+    let mut writer = bunter::datastore::TableWriter::create(&input, batch.schema()).expect("a file");
+    for at in (0..rows).step_by(1 << 20) {
+        writer.write(&batch.slice(at, (rows - at).min(1 << 20))).expect("written");
+    }
+    writer.finish().expect("written");
+    let python = std::env::var("BUNTER_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers/pack_parquet.py");
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for _ in 0..3 {
+        let mut command = Command::new(PROGRAM);
+        command
+            .arg("unpack")
+            .arg(&input)
+            .args(["--packer", "record:skymap:hsc_rings_v1", "--id", "id", "--output"])
+            .arg(&output);
+        let mut done = None;
+        ours.push(seconds(|| done = command.output().ok()));
+        let done = done.expect("the program runs");
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        match Command::new(&python).arg(script).arg(&input).arg(&output).output() {
+            // Its own clock, so that starting Python does not count.
+            Ok(done) if done.status.success() => {
+                theirs.extend(String::from_utf8_lossy(&done.stdout).trim().parse::<f64>().ok());
+            }
+            _ => {}
+        }
+    }
+    let ours = median(ours);
+    println!("Parquet in, unpacked Parquet out, {rows} rows: {ours:.2} s ({:.1} Mrow/s)", rows as f64 / 1e6 / ours);
+    if theirs.is_empty() {
+        println!("pyarrow and numpy: left out, `{python}` does not have them (set BUNTER_PYTHON)");
+    } else {
+        let theirs = median(theirs);
+        println!("pyarrow and numpy: {theirs:.2} s, {:.1} times as long", theirs / ours);
     }
 }
 

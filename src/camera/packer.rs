@@ -13,7 +13,7 @@ const DETECTORS: u64 = 1000;
 impl Instrument {
     /// The packer of this camera's observations and detectors.
     ///
-    /// HSC and DECam have the numbers of the reference implementation, Rubin's cameras their own layout; any other camera gets
+    /// HSC and `DECam` have the numbers of the reference implementation, Rubin's cameras their own layout; any other camera gets
     /// `detector + detectors observation` with as many detectors as its largest number says (1000 when they are not
     /// listed) and 2^32 observations, unless `detectors` or `observations` say otherwise. `dimension` is `visit` or `exposure`.
     ///

@@ -200,15 +200,14 @@ fn stream(
         let work = &work;
         scope.spawn(move || {
             for batch in batches {
-                let worked =
-                    batch.map_err(CliError::from).and_then(|batch| Ok(work(&batch).map_err(|e| (e, batch.num_rows()))));
+                let worked = batch.map(|batch| work(&batch));
                 if give.send(worked).is_err() {
                     return;
                 }
             }
         });
         for worked in done {
-            let (batch, faults) = worked?.map_err(|(error, _)| from_row(error, rows))?;
+            let (batch, faults) = worked?.map_err(|error| from_row(error, rows))?;
             out.write(&batch)?;
             if let Some(mut faults) = faults {
                 faults.first.iter_mut().for_each(|bad| bad.row += rows);
@@ -227,7 +226,7 @@ fn stream(
     if masked > 0 {
         more = format!(", {masked} that do not fit");
         for bad in first {
-            more.push_str(&format!("\n  row {}: {}", bad.row, bad.problem));
+            more = format!("{more}\n  row {}: {}", bad.row, bad.problem);
         }
         more.push('\n');
     }

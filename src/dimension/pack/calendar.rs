@@ -1,5 +1,7 @@
 //! Days as numbers: proleptic Gregorian dates, `20251122`, and days since an epoch.
 
+#![expect(clippy::inline_always, reason = "what runs in SIMD must be compiled with the caller's instruction set")]
+
 /// Days from 0000-03-01 to a date (Hinnant, *chrono-compatible low-level date algorithms*).
 fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let y = if month <= 2 { year - 1 } else { year };

@@ -50,6 +50,7 @@ macro_rules! integers {
             const LEAST: i128 = $t::MIN as i128;
             const MOST: i128 = $t::MAX as i128;
             #[inline(always)]
+            #[allow(clippy::cast_lossless, reason = "signs of the signed types are extended, the others are lossless")]
             fn widen(self) -> u64 { self as u64 }
             #[inline(always)]
             fn narrow(wide: u64) -> Self { wide as $t }
@@ -126,7 +127,7 @@ integers! {
     U8 u8 UInt8 UInt8Type, U16 u16 UInt16 UInt16Type, U32 u32 UInt32 UInt32Type, U64 u64 UInt64 UInt64Type,
 }
 
-impl<'a> IntView<'a> {
+impl IntView<'_> {
     /// Number of rows.
     pub fn len(&self) -> usize {
         with_view!(Self, self, v => v.len())
@@ -159,7 +160,7 @@ impl<'a> IntView<'a> {
     }
 }
 
-impl<'a> IntViewMut<'a> {
+impl IntViewMut<'_> {
     /// Number of rows.
     pub fn len(&self) -> usize {
         with_view!(Self, self, v => v.len())
@@ -337,8 +338,7 @@ impl<'a> PackColumn<'a> {
         match &self.values {
             Values::Integers(view) | Values::Keys(view, _) => Some(view.len()),
             Values::Texts(texts) => Some(texts.len()),
-            Values::Value(_) => self.nulls.as_ref().map(NullBuffer::len),
-            Values::Null => self.nulls.as_ref().map(NullBuffer::len),
+            Values::Value(_) | Values::Null => self.nulls.as_ref().map(NullBuffer::len),
         }
     }
 

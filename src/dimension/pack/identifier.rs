@@ -1,5 +1,7 @@
 //! [`Identifier`]: Rubin's exposure and visit numbers, which are made of several fields.
 
+#![expect(clippy::inline_always, reason = "what runs in SIMD must be compiled with the caller's instruction set")]
+
 use std::sync::Arc;
 
 use super::digits::{Digit, Kind};

@@ -52,7 +52,7 @@ pub(super) fn add<T: Int>(values: &[T], low: u64, span: u64, weight: u64, base: 
             // The first column writes, so that the output is passed over once less.
             weighted(values, low, span, weight, out, move |_, term| base.wrapping_add(term))
         }
-        None => weighted(values, low, span, weight, out, |sum, term| sum.wrapping_add(term)),
+        None => weighted(values, low, span, weight, out, u64::wrapping_add),
     }
 }
 
@@ -109,9 +109,13 @@ pub(super) fn codes_of<T: Int>(values: impl Iterator<Item = T>, low: u64, out: &
 pub(super) fn any_above(codes: &[u64], top: u64) -> bool {
     let mut above = Above::new(top);
     if top >> 63 == 0 {
-        codes.iter().for_each(|c| above.look(*c));
+        for c in codes {
+            above.look(*c);
+        }
     } else {
-        codes.iter().for_each(|c| above.look_wide(*c));
+        for c in codes {
+            above.look_wide(*c);
+        }
     }
     above.found()
 }
@@ -121,9 +125,13 @@ pub(super) fn any_above(codes: &[u64], top: u64) -> bool {
 pub(super) fn any_digits_above(numbers: &[u64], shift: u32, mask: u64, top: u64) -> bool {
     let mut above = Above::new(top);
     if mask >> 63 == 0 {
-        numbers.iter().for_each(|n| above.look((n >> shift) & mask));
+        for n in numbers {
+            above.look((n >> shift) & mask);
+        }
     } else {
-        numbers.iter().for_each(|n| above.look_wide((n >> shift) & mask));
+        for n in numbers {
+            above.look_wide((n >> shift) & mask);
+        }
     }
     above.found()
 }
@@ -289,6 +297,57 @@ pub(super) fn wide_digit(x: &mut [u64], divisor: WideDivisor, out: &mut [u64]) {
                 let low = r >= by;
                 *x = q + u64::from(low);
                 *out = r - if low { by } else { 0 };
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Divisors and numbers where a rounded reciprocal is most likely to be off.
+    #[test]
+    fn quotients_are_exact_up_to_the_last_number() {
+        let mut divisors: Vec<u64> = (2..200).collect();
+        for k in 1..52 {
+            divisors.extend([(1_u64 << k) - 1, 1 << k, (1 << k) + 1, (1_u64 << k) / 3 + 1, 3_u64.pow(k.min(32))]);
+        }
+        divisors.retain(|d| (2..EXACT).contains(d));
+        let mut checked = 0;
+        for by in divisors {
+            let divisor = Divisor::new(by);
+            let wide = WideDivisor::new(by);
+            let last = (EXACT - 1) / by;
+            let quotients = [0, 1, 2, 3, last / 3, last / 2, last.saturating_sub(1), last];
+            let near = quotients.iter().flat_map(|q| [q * by, (q * by).wrapping_sub(1), q * by + 1, q * by + by / 2]);
+            for x in near.chain([EXACT - 1, EXACT - 2, EXACT / 2]).filter(|x| *x < EXACT) {
+                let (q, r) = divisor.divide(float(x));
+                assert_eq!((q as u64, r as u64), (x / by, x % by), "{x} / {by}");
+                // The same with all the bits that there are.
+                for x in [x, x << 12, x << 12 | 4095, u64::MAX - x] {
+                    let (mut quotient, mut remainder) = ([x], [0]);
+                    wide_digit(&mut quotient, wide, &mut remainder);
+                    assert_eq!((quotient[0], remainder[0]), (x / by, x % by), "{x} / {by}");
+                }
+                checked += 1;
+            }
+        }
+        assert!(checked > 5000, "{checked}");
+    }
+
+    #[test]
+    fn range_checks_see_every_value() {
+        for span in [0, 1, 80, (1 << 32) - 1, 1 << 40, (1 << 63) - 1, 1 << 63, u64::MAX] {
+            for value in [0, span / 2, span, span.wrapping_add(1), u64::MAX, 1 << 63, (1 << 63) - 1] {
+                for weight in [1, 8, 81, 1 << 33, 12345 << 30] {
+                    let (mut out, values) = ([7, 7, 7], [0, value, 0]);
+                    assert_eq!(add(&values, 0, span, weight, None, &mut out), value > span, "{value} of {span}");
+                    if value <= span {
+                        assert_eq!(out[1], value.wrapping_mul(weight).wrapping_add(7));
+                    }
+                }
+                assert_eq!(any_above(&[0, value], span), value > span);
             }
         }
     }

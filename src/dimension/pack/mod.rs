@@ -29,15 +29,15 @@ mod identifier;
 mod kernels;
 mod layout;
 mod names;
-mod pack;
 mod packed_table;
 mod packer;
+mod packing;
 mod plan;
 mod rows;
 mod split;
 mod survey;
 mod table;
-mod unpack;
+mod unpacking;
 
 pub use column::{IntView, IntViewMut, PackColumn};
 pub use error::{BadRow, BadRows, PackError};

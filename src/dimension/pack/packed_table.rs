@@ -108,7 +108,7 @@ impl PackedTable {
     /// # Errors
     /// [`PackError::NoColumn`] when the table has no such column of packed integers.
     pub fn unpacked_schema(&self, schema: &Schema) -> Result<SchemaRef, PackError> {
-        let id = self.find(schema, &self.id)?;
+        let id = Self::find(schema, &self.id)?;
         let outputs = self.outputs();
         let names: Vec<&str> = outputs.iter().map(|(field, _)| *field).collect();
         let fields = self.packer.unpacked_fields(&names)?;
@@ -127,7 +127,7 @@ impl PackedTable {
     /// [`PackError::WrongType`].
     pub fn unpack(&self, batch: &RecordBatch) -> Result<(RecordBatch, Option<BadRows>), PackError> {
         let schema = batch.schema_ref();
-        let id = self.find(schema, &self.id)?;
+        let id = Self::find(schema, &self.id)?;
         let outputs = self.outputs();
         let names: Vec<&str> = outputs.iter().map(|(field, _)| *field).collect();
         let (arrays, faults) = self.packer.unpack_array(batch.column(id).as_ref(), &names, self.on_error)?;
@@ -157,7 +157,7 @@ impl PackedTable {
         let mut columns: Vec<(&str, PackColumn<'_>)> =
             self.constants.iter().map(|(name, value)| (name, PackColumn::value(value.clone()))).collect();
         for (field, column) in &self.columns {
-            let array = batch.column(self.find(schema, column)?);
+            let array = batch.column(Self::find(schema, column)?);
             columns.push((field, PackColumn::arrow(column, array.as_ref())?));
         }
         for name in self.packer.columns() {
@@ -186,7 +186,7 @@ impl PackedTable {
             .map_err(|e| PackError::Layout { packer: self.packer.name().to_owned(), problem: e.to_string() })
     }
 
-    fn find(&self, schema: &Schema, name: &str) -> Result<usize, PackError> {
+    fn find(schema: &Schema, name: &str) -> Result<usize, PackError> {
         schema.fields().iter().position(|f| f.name() == name).ok_or_else(|| PackError::NoColumn {
             name: name.to_owned(),
             near: near_miss(name, schema.fields().iter().map(|f| f.name().as_str())),

@@ -8,9 +8,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use super::column::{IntViewMut, PackColumn};
 use super::error::{BadRows, PackError};
 use super::layout::PackLayout;
-use super::pack::PackJob;
+use super::packing::PackJob;
 use super::plan::{Plan, Target};
-use super::unpack::{MOST_OUTPUTS, UnpackJob};
+use super::unpacking::{MOST_OUTPUTS, UnpackJob};
 use crate::dimension::{DataId, DimensionValue, near_miss};
 
 /// What to do about rows that do not fit.

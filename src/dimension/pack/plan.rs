@@ -70,7 +70,7 @@ fn digit_of(field: &FieldLayout) -> Result<Digit, String> {
             return Err(of_field("values are dates (`epoch`) or texts (`names`), not both".to_owned()));
         }
         (Some(names), None) => {
-            let radix = top.checked_add(1).unwrap_or(u64::MAX);
+            let radix = top.saturating_add(1);
             let table = NameTable::new(names, field.null, radix.min(room.saturating_add(1))).map_err(of_field)?;
             Kind::Names(table)
         }

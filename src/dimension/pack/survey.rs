@@ -52,9 +52,9 @@ impl Packer {
         Self::new(sky_map_layout(name, tracts, patches, bands))
     }
 
-    /// Observation and detector as `lsst.pipe.base` packs them for HSC and DECam: `detector + detectors observation`.
+    /// Observation and detector as `lsst.pipe.base` packs them for HSC and `DECam`: `detector + detectors observation`.
     ///
-    /// `dimension` is `visit` or `exposure`. HSC has 200 and 21474800, DECam 100 and 2^25.
+    /// `dimension` is `visit` or `exposure`. HSC has 200 and 21474800, `DECam` 100 and 2^25.
     ///
     /// # Errors
     /// [`PackError::Layout`] when the numbers need more than 64 bits.
@@ -72,7 +72,7 @@ impl Packer {
         })
     }
 
-    /// Observation and detector of LSSTCam, LSSTComCam and LATISS as `lsst.obs.lsst` packs them: detector, sequence number,
+    /// Observation and detector of `LSSTCam`, `LSSTComCam` and LATISS as `lsst.obs.lsst` packs them: detector, sequence number,
     /// days since 2010-01-01, controller, and a flag of visits that are exposures taken over one to one.
     ///
     /// Columns are these fields, or `visit` or `exposure` in place of all but the detector.

@@ -13,7 +13,7 @@ use super::digits::{Digit, Kind, Segment};
 use super::error::{BadRows, PackError};
 use super::kernels::{self, Divisor, EXACT, STEP, WideDivisor};
 use super::names::NO_NAME;
-use super::pack::limit_words;
+use super::packing::{limit_words, put};
 use super::plan::{MOST_FIELDS, MOST_SLOTS, Plan, Target};
 use super::rows::Faults;
 use super::split::{contiguous, joined, middle};
@@ -61,7 +61,7 @@ struct Use {
 
 /// The columns of a part of the rows.
 type Outputs<'a> = [IntViewMut<'a>; MOST_OUTPUTS];
-type Slots = [[u64; STEP]; MOST_SLOTS];
+type Slots = [[u64; STEP]];
 
 /// Integers to columns: everything that can be known before the first row is.
 pub(super) struct UnpackJob<'a, 'c> {
@@ -77,6 +77,25 @@ pub(super) struct UnpackJob<'a, 'c> {
     uses: [Use; MOST_FIELDS],
     divisors: [Option<(Divisor, WideDivisor)>; MOST_FIELDS],
     together: bool,
+}
+
+/// A block of rows, unpacked with the widest vectors that the machine has. (A closure would not be compiled for them.)
+struct Block<'j, 'a, 'c, 'o> {
+    job: &'j UnpackJob<'a, 'c>,
+    start: usize,
+    block: Range<usize>,
+    outputs: &'j mut Outputs<'o>,
+    buffers: &'j mut Buffers,
+    slots: Option<&'j mut Slots>,
+}
+
+impl pulp::NullaryFnOnce for Block<'_, '_, '_, '_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn call(self) -> bool {
+        self.job.block(self.start, self.block, self.outputs, self.buffers, self.slots)
+    }
 }
 
 struct Buffers {
@@ -184,12 +203,17 @@ impl<'a, 'c> UnpackJob<'a, 'c> {
             return faults;
         }
         let mut buffers = Buffers { ids: [0; STEP], codes: [0; STEP], floats: [0.0; STEP], wide: [0; STEP] };
-        let mut slots = self.together.then(|| Box::new([[0; STEP]; MOST_SLOTS]));
+        let mut slots = self.together.then(|| vec![[0; STEP]; MOST_SLOTS]);
         let mut from = 0;
         while from < rows.len() {
             let block = from..rows.len().min(from + STEP);
-            let bad = pulp::Arch::new().dispatch(|| {
-                self.block(rows.start + from, block.clone(), &mut outputs, &mut buffers, slots.as_deref_mut())
+            let bad = pulp::Arch::new().dispatch(Block {
+                job: self,
+                start: rows.start + from,
+                block: block.clone(),
+                outputs: &mut outputs,
+                buffers: &mut buffers,
+                slots: slots.as_deref_mut(),
             });
             if bad {
                 self.rows_exactly(rows.start, block.clone(), &mut outputs, mask.as_deref_mut(), &mut faults);
@@ -402,8 +426,16 @@ impl<'a, 'c> UnpackJob<'a, 'c> {
         }
         let Some(output) = output else { return bad };
         match &digit.kind {
-            Kind::Integer => codes.iter_mut().for_each(|c| *c = c.wrapping_add(digit.first as u64)),
-            Kind::Date(calendar) => codes.iter_mut().for_each(|c| *c = calendar.date(*c)),
+            Kind::Integer => {
+                for code in codes.iter_mut() {
+                    *code = code.wrapping_add(digit.first as u64);
+                }
+            }
+            Kind::Date(calendar) => {
+                for code in codes.iter_mut() {
+                    *code = calendar.date(*code);
+                }
+            }
             Kind::Names(names) => {
                 for code in codes.iter_mut() {
                     *code = names.positions.get(*code as usize).map_or(0, |p| u64::from(*p));
@@ -468,11 +500,6 @@ impl<'a, 'c> UnpackJob<'a, 'c> {
                 mask[i] = done.is_err();
             }
             for (output, value) in outputs.iter_mut().zip(values).take(self.targets.len()) {
-                fn put<T: Int>(view: &mut ArrayViewMut1<'_, T>, i: usize, value: u64) {
-                    if let Some(place) = view.get_mut(i) {
-                        *place = T::narrow(value);
-                    }
-                }
                 let value = if done.is_ok() { value } else { 0 };
                 with_view!(IntViewMut, output, v => put(v, i, value));
             }

@@ -95,8 +95,35 @@ pub(super) struct PackJob<'a, 'c> {
     together: bool,
 }
 
+/// A block of rows, packed with the widest vectors that the machine has. (A closure would not be compiled for them.)
+struct Block<'j, 'a, 'c, 'o> {
+    job: &'j PackJob<'a, 'c>,
+    start: usize,
+    out: IntViewMut<'o>,
+    /// Where integers are put together that do not go to a contiguous 64-bit column.
+    ids: &'o mut [u64; STEP],
+    slots: Option<&'o mut Slots>,
+}
+
+impl pulp::NullaryFnOnce for Block<'_, '_, '_, '_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn call(self) -> bool {
+        let Self { job, start, mut out, ids, slots } = self;
+        let rows = out.len();
+        if let Some(ids) = contiguous(&mut out, 0..rows) {
+            return job.block(start, ids, slots);
+        }
+        let ids = &mut ids[..rows];
+        let bad = job.block(start, ids, slots);
+        store(ids, &mut out);
+        bad
+    }
+}
+
 /// Codes of a block of rows of fields that are looked at together.
-type Slots = [[u64; STEP]; MOST_SLOTS];
+type Slots = [[u64; STEP]];
 
 impl<'a, 'c> PackJob<'a, 'c> {
     /// Finds a source for every field.
@@ -247,7 +274,7 @@ impl<'a, 'c> PackJob<'a, 'c> {
             self.rows_exactly(start, &mut out, mask, &mut faults);
             return faults;
         }
-        let mut slots = self.together.then(|| Box::new([[0; STEP]; MOST_SLOTS]));
+        let mut slots = self.together.then(|| vec![[0; STEP]; MOST_SLOTS]);
         if let Some(slots) = &mut slots {
             for (digit, given) in self.plan.digits.iter().zip(self.given) {
                 if let (Some(slot), Some(code)) = (digit.slot, given) {
@@ -259,14 +286,13 @@ impl<'a, 'c> PackJob<'a, 'c> {
         let mut from = 0;
         while from < rows {
             let to = rows.min(from + STEP);
-            let bad = pulp::Arch::new().dispatch(|| match contiguous(&mut out, from..to) {
-                Some(ids) => self.block(start + from, ids, slots.as_deref_mut()),
-                None => {
-                    let ids = &mut ids[..to - from];
-                    let bad = self.block(start + from, ids, slots.as_deref_mut());
-                    store(ids, &mut out.slice(from..to));
-                    bad
-                }
+            let (out_rows, slots) = (out.slice(from..to), slots.as_deref_mut());
+            let bad = pulp::Arch::new().dispatch(Block {
+                job: self,
+                start: start + from,
+                out: out_rows,
+                ids: &mut ids,
+                slots,
             });
             let mask = mask.as_deref_mut().map(|m| &mut m[from..to]);
             if bad || self.hopeless {
@@ -293,12 +319,11 @@ impl<'a, 'c> PackJob<'a, 'c> {
                 (&source.input, source.nulls, &slot, &digit.kind)
             {
                 let first = base.take();
-                bad |= with_view!(IntView, view, v => match v.as_slice() {
-                    Some(values) => kernels::add(&values[rows.clone()], *low, *span, digit.weight, first, out),
-                    None => {
-                        kernels::codes_of(v.slice(ndarray::s![rows.clone()]).iter().copied(), *low, &mut codes[..rows.len()]);
-                        kernels::add(&codes[..rows.len()], 0, *span, digit.weight, first, out)
-                    }
+                bad |= with_view!(IntView, view, v => if let Some(values) = v.as_slice() {
+                    kernels::add(&values[rows.clone()], *low, *span, digit.weight, first, out)
+                } else {
+                    kernels::codes_of(v.slice(ndarray::s![rows.clone()]).iter().copied(), *low, &mut codes[..rows.len()]);
+                    kernels::add(&codes[..rows.len()], 0, *span, digit.weight, first, out)
                 });
                 continue;
             }
@@ -387,11 +412,6 @@ impl<'a, 'c> PackJob<'a, 'c> {
                 faults.push(start + i, problem);
                 0
             });
-            fn put<T: Int>(view: &mut ndarray::ArrayViewMut1<'_, T>, i: usize, value: u64) {
-                if let Some(place) = view.get_mut(i) {
-                    *place = T::narrow(value);
-                }
-            }
             with_view!(IntViewMut, out, v => put(v, i, value));
         }
     }
@@ -537,10 +557,16 @@ impl Source<'_, '_> {
             Input::Wrong(_) | Input::Nulls => true,
         };
         match (&digit.kind, &self.input) {
-            (Kind::Date(calendar), _) => out.iter_mut().for_each(|code| *code = calendar.day(*code)),
+            (Kind::Date(calendar), _) => {
+                for code in out.iter_mut() {
+                    *code = calendar.day(*code);
+                }
+            }
             (Kind::Integer, Input::Integers { low, .. }) => {
                 let skipped = low.wrapping_sub(digit.first as u64);
-                out.iter_mut().for_each(|code| *code = code.wrapping_add(skipped));
+                for code in out.iter_mut() {
+                    *code = code.wrapping_add(skipped);
+                }
             }
             _ => {}
         }
@@ -600,4 +626,11 @@ fn store(ids: &[u64], out: &mut IntViewMut<'_>) {
         }
     }
     with_view!(IntViewMut, out, v => put(ids, v));
+}
+
+/// One integer into a column.
+pub(super) fn put<T: Int>(view: &mut ndarray::ArrayViewMut1<'_, T>, row: usize, value: u64) {
+    if let Some(place) = view.get_mut(row) {
+        *place = T::narrow(value);
+    }
 }
