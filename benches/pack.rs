@@ -1,7 +1,7 @@
 //! How fast are columns packed and unpacked, beside a copy of the same bytes and beside numpy?
 //!
 //! `cargo bench --bench pack`. Bytes are those read and written; the machine's copy bandwidth is measured between the
-//! rounds, on as many threads. `BUNTER_BENCH_ROWS` sets the rows (default 2^24, far beyond the caches),
+//! rounds, on as many threads. Times are CPU seconds a thread, for benches run on shared machines. `BUNTER_BENCH_ROWS` sets the rows (default 2^24, far beyond the caches),
 //! `BUNTER_BENCH_STREAM=1000000000` decodes so many rows in bounded memory besides, `BUNTER_PYTHON` names the Python that has numpy.
 
 #![expect(clippy::expect_used, reason = "a bench that cannot be set up stops")]
@@ -64,10 +64,22 @@ fn cases() -> Vec<Case> {
     ]
 }
 
+/// Seconds on the wall.
 fn seconds(work: impl FnOnce()) -> f64 {
     let start = Instant::now();
     work();
     start.elapsed().as_secs_f64()
+}
+
+/// CPU seconds of all threads, a thread: what a shared machine gives and takes cancels out.
+fn cpu_seconds(threads: usize, work: impl FnOnce()) -> f64 {
+    let now = || {
+        let t = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+        t.tv_sec as f64 + t.tv_nsec as f64 / 1e9
+    };
+    let start = now();
+    work();
+    (now() - start) / threads as f64
 }
 
 /// Copies `from` to `to` with all threads of the pool.
@@ -79,7 +91,9 @@ fn copy(from: &[u64], to: &mut [u64]) {
 
 fn main() {
     let rows = std::env::var("BUNTER_BENCH_ROWS").ok().and_then(|r| r.parse().ok()).unwrap_or(1_usize << 24);
-    println!("{rows} rows of i64 columns, {ROUNDS} rounds, medians; % is of the copy bandwidth in the same rounds");
+    println!(
+        "{rows} rows of i64 columns, {ROUNDS} rounds, medians, by CPU seconds a thread; % is of the copy bandwidth in the same rounds"
+    );
     println!("| | threads | pack Mrow/s | GB/s | % | unpack Mrow/s | GB/s | % | copy GB/s |");
     println!("|---|---|---|---|---|---|---|---|---|");
     for threads in [1, 2] {
@@ -111,13 +125,13 @@ fn measure(case: &Case, rows: usize, threads: usize) {
     let (mut packs, mut unpacks, mut copies) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..=ROUNDS {
         let named: Vec<_> = case.columns.iter().zip(&columns).map(|((n, _), c)| (*n, PackColumn::from(c))).collect();
-        let pack = seconds(|| {
+        let pack = cpu_seconds(threads, || {
             case.packer.pack_into(&named, ids.as_mut_slice(), None).expect("all rows fit");
         });
-        let copied = seconds(|| copy(&ids, &mut spare));
+        let copied = cpu_seconds(threads, || copy(&ids, &mut spare));
         let views: Vec<(&str, IntViewMut<'_>)> =
             case.columns.iter().zip(&mut outs).map(|((n, _), o)| (*n, o.as_mut_slice().into())).collect();
-        let unpack = seconds(|| {
+        let unpack = cpu_seconds(threads, || {
             case.packer.unpack_into(&PackColumn::from(&ids), views, None).expect("all rows fit");
         });
         // The first round touches the pages.
@@ -161,11 +175,11 @@ fn rubin(rows: usize) {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("threads");
     pool.install(|| {
         for _ in 0..ROUNDS {
-            packs.push(seconds(|| {
+            packs.push(cpu_seconds(1, || {
                 packer.pack_into(&columns, ids.as_mut_slice(), None).expect("all rows fit");
             }));
             let views = vec![("visit", visit.as_mut_slice().into()), ("detector", detector.as_mut_slice().into())];
-            unpacks.push(seconds(|| {
+            unpacks.push(cpu_seconds(1, || {
                 packer.unpack_into(&PackColumn::from(&ids), views, None).expect("all rows fit");
             }));
         }
@@ -185,7 +199,7 @@ fn peer(rows: usize) {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers/pack.py");
     match Command::new(&python).arg(script).arg(rows.to_string()).output() {
         Ok(done) if done.status.success() => {
-            println!("numpy, Mrow/s, best of 5: {}", String::from_utf8_lossy(&done.stdout).trim());
+            println!("numpy, Mrow/CPU-s, best of 5: {}", String::from_utf8_lossy(&done.stdout).trim());
         }
         _ => println!("numpy: left out, `{python}` does not have it (set BUNTER_PYTHON)"),
     }

@@ -12,7 +12,7 @@ use program::{
     tiny_repository, tiny_survey,
 };
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 21] = [
     "simulate",
     "create",
     "register-instrument",
@@ -29,6 +29,8 @@ const COMMANDS: [&str; 19] = [
     "overlaps",
     "get",
     "build-coadds",
+    "pack",
+    "unpack",
     "preview",
     "measure-stars",
     "verify",

@@ -429,6 +429,19 @@ fn nulls_of_integers() {
     assert!((0..rows).all(|i| arrays[1].1.is_null(i) == missing[i]));
     assert!(tract_patch().unpack_array(&array, &[], OnError::Fail).is_err());
     assert!(PackColumn::from(&patch).with_missing(&missing[1..]).is_err());
+    assert!(PackColumn::value(3).with_missing(&missing).is_err());
+    // A column of nothing but nulls.
+    let nothing = arrow::array::NullArray::new(rows);
+    let columns = [("tract", PackColumn::arrow("tract", &nothing).unwrap()), ("patch", PackColumn::from(&patch))];
+    assert_eq!(tract_patch().pack_columns(&columns, OnError::Mask).unwrap().faults.unwrap().count, rows);
+    assert_eq!(tract_patch().unpack_array(&nothing, &[], OnError::Mask).unwrap().1.unwrap().count, rows);
+    let columns = [
+        ("tract", PackColumn::value(3)),
+        ("patch", PackColumn::value(4)),
+        ("band", PackColumn::arrow("band", &nothing).unwrap()),
+    ];
+    let packed = bands().pack_columns(&columns, OnError::Fail).unwrap();
+    assert_eq!(packed.ids, vec![4 + 9 * 3; rows]);
     // A default stands in for nulls too.
     let records = tract_patch().with_records(64).unwrap();
     let release: PackColumn<'_> = PackColumn::from(&patch).with_missing(&vec![true; rows]).unwrap();

@@ -278,3 +278,32 @@ fn columns_of_a_golden_file() {
     packer.unpack_into(&PackColumn::from(&packed.ids), outputs, None).unwrap();
     assert_eq!((v, d), (visits, detectors));
 }
+
+/// Parts that other fields depend on, and parts that are constants, in columns of their own.
+#[test]
+fn constants_beside_identifiers() {
+    let text = r#"
+        [[identifier]]
+        name = "exposure"
+        kind = "rubin-exposure"
+        [[field]]
+        name = "seq_num"
+        radix = 1000
+        constant = 7
+        [[field]]
+        name = "day_obs"
+        radix = 100
+        epoch = 20250101
+    "#;
+    let packer = Packer::from_toml(text).unwrap();
+    let (seq, day, exposure) = (vec![7_i16; 40], vec![20_250_102; 40], vec![2_025_010_200_007_i64; 40]);
+    let parts = [("seq_num", PackColumn::from(&seq)), ("day_obs", PackColumn::from(&day))];
+    assert_eq!(packer.pack_columns(&parts, OnError::Fail).unwrap().ids, vec![1007; 40]);
+    let alone = [("exposure", PackColumn::from(&exposure))];
+    assert_eq!(packer.pack_columns(&alone, OnError::Fail).unwrap().ids, vec![1007; 40]);
+    let ids = vec![1007_u16; 40];
+    let back = packer.unpack_columns(&PackColumn::from(&ids), &["exposure"], OnError::Fail).unwrap();
+    assert_eq!(back.columns[0].1, bunter::UnpackedColumn::Integers(exposure));
+    let wrong = vec![8_i16; 40];
+    assert!(packer.pack_columns(&[("seq_num", PackColumn::from(&wrong)), parts[1].clone()], OnError::Fail).is_err());
+}

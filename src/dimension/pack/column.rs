@@ -323,8 +323,12 @@ impl<'a> PackColumn<'a> {
     /// The same column without the rows where `missing` is true: they are nulls.
     ///
     /// # Errors
-    /// [`PackError::Length`] when the mask has another length than the column.
+    /// [`PackError::Length`] when the mask has another length than the column; [`PackError::WrongType`] for a single value.
     pub fn with_missing(mut self, missing: &[bool]) -> Result<Self, PackError> {
+        if let Values::Value(_) = &self.values {
+            let name = "a masked column".to_owned();
+            return Err(PackError::WrongType { name, expected: "a value a row", found: self.type_name() });
+        }
         if let Some(expected) = self.len().filter(|n| *n != missing.len()) {
             return Err(PackError::Length { name: "the mask".to_owned(), found: missing.len(), expected });
         }

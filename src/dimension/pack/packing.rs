@@ -217,6 +217,10 @@ impl<'a, 'c> PackJob<'a, 'c> {
                 }
             },
             (Values::Null, _) => {
+                if let Some(code) = digit.missing.filter(|_| digit.constant.is_none()) {
+                    self.give(i, code);
+                    return Ok(());
+                }
                 self.hopeless = true;
                 Input::Nulls
             }
@@ -227,7 +231,7 @@ impl<'a, 'c> PackJob<'a, 'c> {
                 let low = least.max(digit.value(from));
                 let high = most.min(digit.value(to));
                 self.hopeless |= low > high;
-                if column.nulls.is_none() && digit.slot.is_none() {
+                if column.nulls.is_none() && !(self.together && digit.slot.is_some()) {
                     // What the type's lower end leaves out of the field's values.
                     let skipped = (low as u64).wrapping_sub(digit.first as u64);
                     self.base = self.base.wrapping_add(skipped.wrapping_mul(digit.weight));
