@@ -213,7 +213,6 @@ pub(super) fn digit<T: Int>(x: &mut [f64], divisor: Divisor, first: u64, out: &m
 macro_rules! all_digits {
     ($name:ident, $last:ident, $($out:ident $k:tt),+; $n:tt) => {
         #[inline(always)]
-        #[expect(clippy::too_many_arguments, reason = "what a loop needs, in registers")]
         pub(super) fn $name(
             numbers: &[u64],
             shift: u32,

@@ -10,6 +10,9 @@ use super::column::PackColumn;
 use super::error::{BadRows, PackError};
 use super::packer::{OnError, Packer, UnpackedColumn};
 
+/// Columns that are not yet in a table.
+type Arrays = Vec<(Field, ArrayRef)>;
+
 impl Packer {
     /// Packs columns to an Arrow array of `rows` integers, `Int64` or, for a packer of 64 bits, `UInt64`. With [`OnError::Mask`]
     /// rows that do not fit are null.
@@ -44,7 +47,7 @@ impl Packer {
         ids: &dyn Array,
         names: &[&str],
         on_error: OnError,
-    ) -> Result<(Vec<(Field, ArrayRef)>, Option<BadRows>), PackError> {
+    ) -> Result<(Arrays, Option<BadRows>), PackError> {
         let column = PackColumn::arrow("the packed integers", ids)?;
         let unpacked = self.unpack_columns(&column, names, on_error)?;
         let nulls = nulls(unpacked.bad.as_deref(), unpacked.faults.is_some());

@@ -83,7 +83,7 @@ pub(super) struct UnpackJob<'a, 'c> {
 struct Block<'j, 'a, 'c, 'o> {
     job: &'j UnpackJob<'a, 'c>,
     start: usize,
-    block: Range<usize>,
+    rows: Range<usize>,
     outputs: &'j mut Outputs<'o>,
     buffers: &'j mut Buffers,
     slots: Option<&'j mut Slots>,
@@ -94,7 +94,7 @@ impl pulp::NullaryFnOnce for Block<'_, '_, '_, '_> {
 
     #[inline(always)]
     fn call(self) -> bool {
-        self.job.block(self.start, self.block, self.outputs, self.buffers, self.slots)
+        self.job.block(self.start, self.rows, self.outputs, self.buffers, self.slots)
     }
 }
 
@@ -210,7 +210,7 @@ impl<'a, 'c> UnpackJob<'a, 'c> {
             let bad = pulp::Arch::new().dispatch(Block {
                 job: self,
                 start: rows.start + from,
-                block: block.clone(),
+                rows: block.clone(),
                 outputs: &mut outputs,
                 buffers: &mut buffers,
                 slots: slots.as_deref_mut(),
@@ -528,18 +528,14 @@ impl<'a, 'c> UnpackJob<'a, 'c> {
             if left > *top {
                 return Err(Problem::Segment { segment, id });
             }
-            for i in *first..*end {
-                let digit = &self.plan.digits[i];
-                codes[i] = match digit.room {
-                    u64::MAX => left,
-                    room => left % (room + 1),
+            let digits = self.plan.digits[*first..*end].iter().zip(&mut codes[*first..*end]);
+            for (i, (digit, code)) in digits.enumerate() {
+                (left, *code) = match digit.room.checked_add(1) {
+                    Some(radix) => (left / radix, left % radix),
+                    None => (0, left),
                 };
-                left = match digit.room {
-                    u64::MAX => 0,
-                    room => left / (room + 1),
-                };
-                if !digit.allows(codes[i]) {
-                    return Err(Problem::Code { digit: i, code: codes[i], id });
+                if !digit.allows(*code) {
+                    return Err(Problem::Code { digit: first + i, code: *code, id });
                 }
             }
         }
@@ -553,7 +549,7 @@ impl<'a, 'c> UnpackJob<'a, 'c> {
         }
         for (output, target) in self.targets.iter().enumerate() {
             let value = match *target {
-                Target::Digit(digit) => self.value(&self.plan.digits[digit], codes[digit]),
+                Target::Digit(digit) => shown(&self.plan.digits[digit], codes[digit]),
                 Target::Identifier(which) => {
                     let identifier = &self.plan.identifiers[which];
                     let parts = identifier.digits().map(|d| d.map_or(0, |d| codes[d]));
@@ -567,14 +563,6 @@ impl<'a, 'c> UnpackJob<'a, 'c> {
             values[output] = value as u64;
         }
         Ok(())
-    }
-
-    /// What an output shows of a code: of names the position in the table.
-    fn value(&self, digit: &Digit, code: u64) -> i128 {
-        match &digit.kind {
-            Kind::Names(names) => names.positions.get(code as usize).map_or(0, |p| i128::from(*p)),
-            _ => digit.value(code),
-        }
     }
 
     fn words(&self, problem: Problem) -> String {
@@ -628,6 +616,14 @@ fn slices<'o, const N: usize>(
         return None;
     }
     Some(array::from_fn(|k| slices[k].take().unwrap_or_default()))
+}
+
+/// What an output shows of a code: of names the position in the table.
+fn shown(digit: &Digit, code: u64) -> i128 {
+    match &digit.kind {
+        Kind::Names(names) => names.positions.get(code as usize).map_or(0, |p| i128::from(*p)),
+        _ => digit.value(code),
+    }
 }
 
 /// One field's codes, on the way out.
