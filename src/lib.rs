@@ -20,7 +20,7 @@ pub mod wcs;
 pub use butler::{
     Butler, ButlerError, Damage, DataIdQuery, DiscreteSkyMapOptions, Found, ImageOnSky, Improved, IngestEvent,
     IngestFailure, IngestOptions, IngestReport, OverlapQuery, OverlapStream, RegionSource, RepositoryConfig, Storage,
-    UpdateRegionsOptions, VerifyReport, VisitOptions, VisitProgress, VisitReport,
+    UpdateRegionsOptions, VerifyReport, VisitOptions, VisitProgress, VisitReport, packer_of,
 };
 pub use camera::{FocalPlane, Pointing, Pointings};
 pub use dataset::{
@@ -29,8 +29,11 @@ pub use dataset::{
     check_collection_name,
 };
 pub use dimension::{
-    Alias, Aliases, Column, ColumnType, Comparison, DataId, DimensionError, DimensionGroup, DimensionValue, Element,
-    ElementStorage, Expression, ExpressionError, InItem, Literal, Operand, ResolvedColumn, Scope, Universe,
+    Alias, Aliases, BadRow, BadRows, BandCodes, Column, ColumnType, Comparison, DEFAULT_BANDS, DataId, DimensionError,
+    DimensionGroup, DimensionValue, Element, ElementStorage, Expression, ExpressionError, FieldLayout, FieldOrder,
+    IdentifierKind, IdentifierLayout, InItem, IntView, IntViewMut, LimitBy, Literal, NameCodes, OnError, Operand,
+    PackColumn, PackError, PackLayout, Packed, PackedTable, Packer, RUBIN_CONTROLLERS, ResolvedColumn,
+    RubinControllers, Scope, Universe, Unpacked, UnpackedColumn,
 };
 pub use registry::{
     FoldSummary, Inserted, NewDataset, OrderBy, QuantumRecord, QuantumStatus, Query, RecordBatchOf, RegionEvent,

@@ -10,7 +10,7 @@ const ROOMS: &[(&str, u8, &[&str])] = &[
     ("sphere", 0, &[]),
     ("wcs", 0, &["sphere"]),
     ("dimension", 0, &[]),
-    ("skymap", 0, &["sphere", "wcs"]),
+    ("skymap", 0, &["dimension", "sphere", "wcs"]),
     ("dataset", 0, &["dimension", "wcs"]),
     ("camera", 0, &["dataset", "dimension", "sphere", "wcs"]),
     ("registry", 1, &[]),

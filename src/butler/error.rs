@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::camera::CameraError;
 use crate::dataset::TemplateError;
 use crate::datastore::DatastoreError;
-use crate::dimension::{DataId, DimensionError, ExpressionError};
+use crate::dimension::{DataId, DimensionError, ExpressionError, PackError};
 use crate::registry::RegistryError;
 use crate::skymap::SkyMapError;
 use crate::snapshot::SnapshotError;
@@ -120,6 +120,9 @@ pub enum ButlerError {
     /// A sky map cannot be made, or has no such tract or patch.
     #[error(transparent)]
     SkyMap(#[from] SkyMapError),
+    /// A packer cannot be made, or values do not fit it.
+    #[error(transparent)]
+    Pack(#[from] PackError),
     /// A path template cannot be used.
     #[error(transparent)]
     Template(#[from] TemplateError),

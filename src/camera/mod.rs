@@ -43,6 +43,7 @@ mod expression;
 mod focal_plane;
 mod instrument;
 mod observation;
+mod packer;
 mod placement;
 mod pointing;
 mod radial;

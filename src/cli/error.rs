@@ -8,7 +8,7 @@ use crate::butler::ButlerError;
 use crate::camera::CameraError;
 use crate::coadd::CoaddError;
 use crate::datastore::DatastoreError;
-use crate::dimension::{DimensionError, ExpressionError};
+use crate::dimension::{DimensionError, ExpressionError, PackError};
 use crate::plot::PlotError;
 use crate::ranks::{BuildError, RanksError};
 use crate::registry::RegistryError;
@@ -60,6 +60,8 @@ pub(crate) enum CliError {
     Expression(#[from] ExpressionError),
     #[error(transparent)]
     Dimension(#[from] DimensionError),
+    #[error(transparent)]
+    Pack(#[from] PackError),
     #[error(transparent)]
     Registry(#[from] RegistryError),
 }

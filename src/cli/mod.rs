@@ -17,6 +17,7 @@ mod ingest;
 mod measure_stars;
 mod output;
 mod overlaps;
+mod pack;
 mod plot;
 mod preview;
 mod progress;
@@ -73,6 +74,8 @@ enum Command {
     QueryRegions(query_regions::QueryRegions),
     UpdateRegions(update_regions::UpdateRegions),
     QueryCamera(query_camera::QueryCamera),
+    Pack(pack::Pack),
+    Unpack(pack::Unpack),
     Get(get::Get),
     BuildCoadds(build_coadds::BuildCoadds),
     Preview(preview::Preview),
@@ -119,6 +122,8 @@ pub fn run() -> ExitCode {
         Command::QueryRegions(command) => command.run(),
         Command::UpdateRegions(command) => command.run(),
         Command::QueryCamera(command) => command.run(),
+        Command::Pack(command) => command.run(),
+        Command::Unpack(command) => command.run(),
         Command::Get(command) => command.run(),
         Command::BuildCoadds(command) => command.run(),
         Command::Preview(command) => command.run(),

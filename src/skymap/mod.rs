@@ -5,8 +5,8 @@
 //! are those of the reference implementation, `lsst.skymap`. [`SkyMap::overlaps`] lists the patches a polygon touches,
 //! exactly.
 //!
-//! Left out: names under which sky maps are registered (`registry`), packed tract-and-patch integers
-//! (`dimension::pack`), images' own WCS (`wcs`).
+//! Left out: names under which sky maps are registered (`registry`), how tracts and patches become integers
+//! (`dimension`; the map only says how many there are), images' own WCS (`wcs`).
 
 mod builder;
 mod config;
@@ -15,6 +15,7 @@ mod find;
 mod grid;
 mod identity;
 mod overlap;
+mod packer;
 mod patch;
 mod presets;
 mod projection;
