@@ -40,7 +40,7 @@ pub use skymap::{
 pub use snapshot::{RegistryView, Selection, Snapshot, SnapshotBuilder, SnapshotError};
 pub use sphere::{
     Angle, Circle, ConvexPolygon, Healpix, Htm, LonLat, LonLatBox, Mq3c, Pixelization, PolygonBuffer, PolygonColumns,
-    RangeSet, Region, Relation, SphereError, UnitVector, orientation,
+    Q3c, RangeSet, Region, Relation, SphereError, UnitVector, orientation,
 };
 pub use wcs::{
     Card, CelestialFrame, DEFAULT_TOLERANCE_PX, GridMapping, Header, HeaderError, HeaderValue, PixelBox, Wcs, WcsError,
