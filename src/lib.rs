@@ -47,7 +47,7 @@ pub use skymap::{
 pub use snapshot::{RegistryView, Selection, Snapshot, SnapshotBuilder, SnapshotError};
 pub use sphere::{
     Angle, Circle, ConvexPolygon, Healpix, Htm, LonLat, LonLatBox, Mq3c, Pixelization, PolygonBuffer, PolygonColumns,
-    PolygonIndex, PolygonPairs, RangeSet, Region, Relation, SphereError, UnitVector, join_polygons,
+    PolygonIndex, PolygonPairs, Q3c, RangeSet, Region, Relation, SphereError, UnitVector, join_polygons,
     join_polygons_chunks, orientation,
 };
 pub use wcs::{
