@@ -257,6 +257,9 @@ fn downgrade(path: &Path) {
         .execute_batch(
             "DROP TABLE region_event; DROP TABLE region_history; DROP TABLE region_use;
              ALTER TABLE visit_detector DROP COLUMN first_event;
+             DROP TRIGGER visit_detector_sky_key_update; DROP TRIGGER visit_detector_sky_key_insert;
+             DROP INDEX visit_detector_sky_key;
+             ALTER TABLE visit_detector DROP COLUMN sky_key;
              UPDATE bunter_schema SET value = 1 WHERE name = 'version';",
         )
         .unwrap();

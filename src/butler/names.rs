@@ -104,14 +104,6 @@ impl Butler {
         Ok(Cow::Owned(names.expression(filter)?))
     }
 
-    /// The query with its filter in the registry's own names: [`with_camera_names`](Self::with_camera_names).
-    pub(super) fn query_with_camera_names<'q>(&self, query: &'q Query) -> Result<Cow<'q, Query>, ButlerError> {
-        match query.filter.as_ref().map(|f| self.with_camera_names(f)).transpose()? {
-            Some(Cow::Owned(filter)) => Ok(Cow::Owned(Query { filter: Some(filter), ..query.clone() })),
-            _ => Ok(Cow::Borrowed(query)),
-        }
-    }
-
     /// A data ID in the registry's own names: `ccd` and cameras' aliases for `detector` or `visit`; `raft` and `slot`, or the
     /// detector's name, for its number. What the names decide, the instrument among it, need not be given.
     ///

@@ -28,7 +28,8 @@ const SOME_TRACTS: usize = 64;
 /// tract, patch, band, … instrument, visit, detector) throughout, where tracts are among them; without, images come in the
 /// order of instrument, visit, detector. With [`OverlapQuery::reference_behaviour`] rows are sorted within a page of images.
 ///
-/// What is written to the registry while a large answer is read can be in it or not; each piece is of one moment.
+/// What is written to the registry while a large answer is read can be in it or not; each piece is of one moment. All of it
+/// is when the butler is ([`Butler::at_this_moment`]).
 pub struct OverlapStream<'a> {
     butler: &'a Butler,
     output: Output,

@@ -44,7 +44,7 @@ impl QueryDataIds {
     pub(crate) fn run(&self) -> Result<(), CliError> {
         let region = self.region.region()?;
         let query = self.rows.query(&self.selection)?;
-        let butler = Butler::open(&self.repository)?;
+        let butler = Butler::open(&self.repository)?.at_this_moment()?;
         let datasets = match &self.dataset_type {
             Some(name) => Some((name.clone(), self.collections.names(&butler)?)),
             None => None,

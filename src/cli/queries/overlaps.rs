@@ -56,7 +56,7 @@ pub(crate) struct QueryOverlaps {
 impl QueryOverlaps {
     pub(crate) fn run(&self) -> Result<(), CliError> {
         let (region, filter) = (self.region.region()?, self.selection.filter()?);
-        let butler = Butler::open(&self.repository)?;
+        let butler = Butler::open(&self.repository)?.at_this_moment()?;
         let datasets = match &self.dataset_type {
             Some(name) => Some((name.clone(), self.collections.names(&butler)?)),
             None => None,
