@@ -319,7 +319,7 @@ fn vircam_is_near_its_images() {
     let grid: Vec<f64> = (0..5).map(|i| 511.75 * f64::from(i)).collect();
     let (x, y): (Vec<f64>, Vec<f64>) = grid.iter().flat_map(|y| grid.iter().map(move |x| (*x, *y))).unzip();
     for i in 1..=8 {
-        let file = FitsFile::open(folder.join(format!("vircam_h/image_{i}.fits"))).unwrap();
+        let file = FitsFile::open(&folder.join(format!("vircam_h/image_{i}.fits"))).unwrap();
         let header = file.header(1).unwrap();
         let wcs = Wcs::from_header(&header).unwrap();
         // The images are cut out of the detector.
