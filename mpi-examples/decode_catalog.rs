@@ -7,7 +7,7 @@
 use bunter::datastore::TableWriter;
 use bunter::ranks::{World, broadcast_result};
 use bunter::{OnError, PackedTable, packer_of};
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use std::{error::Error, fs, fs::File, io, path::Path, process::ExitCode};
 
 /// A row group: the file, its number there, its rows.
@@ -80,7 +80,8 @@ fn plan(folder: &Path, files: &[String]) -> io::Result<Vec<Group>> {
     for (i, name) in files.iter().enumerate() {
         let wrong = |what: String| io::Error::other(format!("{name}: {what}"));
         let file = File::open(name).map_err(|e| wrong(e.to_string()))?;
-        let footer = ArrowReaderMetadata::load(&file, Default::default()).map_err(|e| wrong(e.to_string()))?;
+        let footer =
+            ArrowReaderMetadata::load(&file, ArrowReaderOptions::default()).map_err(|e| wrong(e.to_string()))?;
         if first.get_or_insert_with(|| footer.schema().fields().clone()) != footer.schema().fields() {
             return Err(wrong(format!("has other columns than {}", files[0])));
         }
