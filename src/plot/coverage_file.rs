@@ -79,6 +79,7 @@ impl Coverage {
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
         let moc = if bytes.starts_with(b"SIMPLE") {
+            check_fits(bytes)?;
             from_fits(bytes)?
         } else {
             let text = std::str::from_utf8(bytes).map_err(|_| "it is neither FITS nor text".to_owned())?.trim();
@@ -87,6 +88,7 @@ impl Coverage {
                 let cells = from_json_aladin::<u64, Hpx<u64>>(text).map_err(|e| e.to_string())?;
                 cells.into_cell_moc_iter().ranges().into_range_moc()
             } else if text.starts_with(|c: char| c.is_ascii_digit()) {
+                check_ascii(text)?;
                 let cells = from_ascii_ivoa::<u64, Hpx<u64>>(text).map_err(|e| e.to_string())?;
                 cells.into_cellcellrange_moc_iter().ranges().into_range_moc()
             } else {
@@ -115,6 +117,73 @@ fn check_json(text: &str) -> Result<(), String> {
         let beyond = |cell: &&serde_json::Value| cell.as_u64().is_none_or(|c| c >= 12_u64 << (2 * level));
         if let Some(cell) = cells.iter().find(beyond) {
             return Err(format!("`{cell}` is no cell of depth {depth}"));
+        }
+    }
+    Ok(())
+}
+
+/// The readers of the crate take numbers as they come; beyond the sky their shifts overflow. Depths and cells of ASCII:
+fn check_ascii(text: &str) -> Result<(), String> {
+    let mut depth = 0;
+    for word in text.split([' ', ',', '\n', '\r', '\t']) {
+        let mut cells = word;
+        if let Some((level, rest)) = word.split_once('/') {
+            let known = level.parse::<u32>().ok().filter(|d| *d <= u32::from(Coverage::MAX_DEPTH));
+            depth = known.ok_or_else(|| format!("`{level}` is no depth from 0 to {}", Coverage::MAX_DEPTH))?;
+            cells = rest;
+        }
+        let (first, last) = cells.split_once('-').unwrap_or((cells, cells));
+        let cell = |text: &str| text.parse::<u64>().ok().filter(|c| *c < 12_u64 << (2 * depth));
+        let good = cells.is_empty() || matches!((cell(first), cell(last)), (Some(a), Some(b)) if a <= b);
+        if !good {
+            return Err(format!("`{cells}` is no cell of depth {depth}"));
+        }
+    }
+    Ok(())
+}
+
+/// Orders and cells of FITS: all that the crate shifts by.
+fn check_fits(bytes: &[u8]) -> Result<(), String> {
+    let mut cards = bytes.chunks_exact(80);
+    let ends = |card: &[u8]| card.trim_ascii_end() == b"END";
+    // The table's header begins with the block after the primary header's END.
+    let primary = cards.position(ends).ok_or("its header has no end")?;
+    let start = (80 * (primary + 1)).next_multiple_of(2880);
+    let header: Vec<&[u8]> = bytes.get(start..).unwrap_or_default().chunks_exact(80).take_while(|c| !ends(c)).collect();
+    let value = |key: &str| {
+        let card = header.iter().find(|c| c.starts_with(format!("{key:<8}=").as_bytes()))?;
+        let text = std::str::from_utf8(card.get(9..)?).ok()?;
+        Some(text.split('/').next().unwrap_or_default().trim().trim_matches('\'').trim().to_owned())
+    };
+    let number =
+        |key: &str| value(key).and_then(|v| v.parse::<usize>().ok()).ok_or_else(|| format!("{key} is no number"));
+    let (width, rows) = (number("NAXIS1")?, number("NAXIS2")?);
+    let deepest = match value("TFORM1").as_deref() {
+        Some("I" | "1I") => 5,
+        Some("J" | "1J") => 13,
+        Some("K" | "1K") => 29,
+        form => return Err(format!("its cells are {form:?}, not of integers")),
+    };
+    for key in ["MOCORDER", "MOCORD_S"] {
+        if value(key).is_some_and(|v| v.parse::<u8>().map_or(true, |order| order > deepest)) {
+            return Err(format!("{key} is no depth from 0 to {deepest}"));
+        }
+    }
+    let data = (start + 80 * (header.len() + 1)).next_multiple_of(2880);
+    let end = width.checked_mul(rows).and_then(|size| data.checked_add(size)).ok_or("its table is larger than all")?;
+    let table = bytes.get(data..end).ok_or("it is cut off")?;
+    let ranges = value("ORDERING").is_some_and(|v| v.starts_with("RANGE"));
+    let size = match deepest {
+        5 => 2,
+        13 => 4,
+        _ => 8,
+    };
+    for (i, cell) in table.chunks_exact(size).enumerate() {
+        let v = cell.iter().fold(0_u64, |v, b| (v << 8) | u64::from(*b));
+        let depth = (62 - i64::from(v.max(1).leading_zeros())) / 2 - 1;
+        let good = if ranges { v <= 12_u64 << (2 * deepest) } else { v >= 4 && depth <= i64::from(deepest) };
+        if !good {
+            return Err(format!("`{v}` in row {} is no cell", i + 1));
         }
     }
     Ok(())
@@ -184,6 +253,14 @@ mod tests {
             .unwrap();
         for cut in (0..fits.len()).step_by(97) {
             assert!(Coverage::from_bytes(&fits[..cut]).is_err(), "cut to {cut}");
+        }
+        // Whatever a byte is turned into: an answer or an error.
+        for at in (2880..fits.len()).step_by(3) {
+            for flip in [0x01, 0x10, 0x80, 0xFF] {
+                let mut wrong = fits.clone();
+                wrong[at] ^= flip;
+                let _ = Coverage::from_bytes(&wrong);
+            }
         }
     }
 }
