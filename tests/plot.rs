@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod program;
+
 use std::path::Path;
 use std::process::Command;
 
@@ -298,4 +300,60 @@ fn the_program_says_what_is_wrong_and_leaves_nothing_behind() {
     let mut left: Vec<_> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name()).collect();
     left.sort();
     assert_eq!(left, ["a.png", "bad.csv", "good.csv"]);
+}
+
+#[test]
+fn a_repository_is_drawn_by_what_the_filter_says() {
+    let repository = program::tiny_repository("plot-sky");
+    let folder = repository.parent().unwrap();
+    let picture = |more: &[&str]| {
+        let output = folder.join("sky.svg");
+        let fixed = ["plot", "sky", program::text(&repository), "-o", program::text(&output)];
+        let ran = program::bunter(&[&fixed[..], more].concat());
+        (ran, output)
+    };
+    let records = |element: &str, more: &[&str]| {
+        let fixed = ["query-dimension-records", program::text(&repository), element, "--format", "json"];
+        program::bunter(&[&fixed[..], more].concat()).ok().json().as_array().unwrap().len()
+    };
+    let images = records("visit_detector", &[]);
+    let (ran, output) = picture(&[]);
+    assert!(ran.ok().err.contains(&format!("{images} detector image")));
+    let xml = std::fs::read_to_string(&output).unwrap();
+    assert!(elements(&xml).len() > 20 && xml.contains("visit="));
+    // Tracts and patches of the map that images touch; a tract that is named is there whole.
+    let map = program::bunter(&["query-dimension-records", program::text(&repository), "skymap", "--format", "json"]);
+    let map = map.ok().json()[0]["skymap"].as_str().unwrap().to_owned();
+    let patches = records("patch", &["--where", "tract = 0"]);
+    for more in [["--tract", "0"], ["--where", "tract = 0"], ["--id", "tract=0"]] {
+        let (ran, _) = picture(&[&["--skymap", map.as_str()][..], &more].concat());
+        let said = ran.ok().err;
+        assert!(
+            said.contains(&format!("1 tract, {patches} patch")) && said.contains("detector image"),
+            "{more:?}: {said}"
+        );
+    }
+    let (ran, _) = picture(&["--skymap", &map, "--where", "tract = 0 AND patch = 0"]);
+    assert!(ran.ok().err.contains("1 tract, 1 patch, "));
+    // A coverage of the images holds what one of them covers.
+    let (ran, output) = (
+        program::bunter(&[
+            "coverage",
+            program::text(&repository),
+            "--max-depth",
+            "15",
+            "-o",
+            program::text(&folder.join("a.fits")),
+        ]),
+        folder.join("a.fits"),
+    );
+    ran.ok();
+    assert!(!bunter::plot::Coverage::read(&output).unwrap().is_empty());
+    // What is not there is told, with what there is.
+    let (ran, _) = picture(&["--skymap", &format!("{map}x")]);
+    ran.exits(1).says(&["did you mean"]);
+    let (ran, _) = picture(&["--skymap", &map, "--tract", "77"]);
+    ran.exits(1).says(&["77"]);
+    let (ran, _) = picture(&["--where", "visit = 987654321"]);
+    ran.exits(1).says(&["nothing to draw"]);
 }

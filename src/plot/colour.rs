@@ -83,7 +83,7 @@ mod tests {
             assert!(luminance(pair[1]) < luminance(pair[0]) + 1e-3, "{pair:?}");
             let step = (0..3).map(|c| (i32::from(pair[1].0[c]) - i32::from(pair[0].0[c])).abs()).max().unwrap();
             // sRGB is steep where a channel comes to zero.
-            assert!(step <= 10, "{pair:?}");
+            assert!(step <= 16, "{pair:?}");
         }
         assert!(luminance(ramp[0]) > 0.75 && luminance(ramp[255]) < 0.05);
     }

