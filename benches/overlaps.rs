@@ -1,6 +1,6 @@
 //! How fast are all patches of a sky map joined with all detectors of a survey, and one patch with its detectors?
 //!
-//! `cargo bench --bench overlaps`. The survey is 154,777 real DECam exposures of 62 detectors, read from
+//! `cargo bench --bench overlaps`. The survey is 154,777 real `DECam` exposures of 62 detectors, read from
 //! `decam_decat_2021-2026.csv.gz` in `visits/`, beside `cameras/`, of the folder `BUNTER_BENCH_DATA` (default `../shared/data`); where
 //! it is absent, a seeded survey of the same size: a third of its visits in one of fifty deep fields. The 2,000 visits of 189 detectors are the first of
 //! `lsst_baseline_v2.0_first10k.csv.gz`, or seeded. Regions are made beforehand and timed apart. CPU is user and system
@@ -21,6 +21,8 @@ use flate2::read::MultiGzDecoder;
 use rayon::prelude::*;
 
 const MAP: &str = "hsc_rings_v1";
+/// How often columns are opened.
+const ROUNDS: usize = 1000;
 /// Pairs that are handed on at once.
 const CHUNK: usize = 1 << 20;
 
@@ -76,7 +78,7 @@ fn visits(data: &Path, name: &str, count: usize) -> Vec<Visit> {
         } else {
             numbers.position()
         };
-        [ra, dec, 6.28 * numbers.next()]
+        [ra, dec, std::f64::consts::TAU * numbers.next()]
     };
     (0..count).map(visit).collect()
 }
@@ -236,7 +238,9 @@ fn main() {
         (0..map.len()).into_par_iter().map(one).collect()
     });
     let mut table = PolygonBuffer::default();
-    patches.iter().for_each(|part| table.append(part));
+    for part in &patches {
+        table.append(part);
+    }
     drop(patches);
     let table_columns = table.columns().expect("polygons");
     let (wall, cpu, patch_index) = timed(|| on(threads, || PolygonIndex::build(&table_columns).expect("an index")));
@@ -282,7 +286,6 @@ fn one_patch(map: &SkyMap, regions: &Regions, all: &PolygonColumns<'_>, threads:
         "index built, {threads} threads: wall {wall:.2} s, CPU {cpu:.2} s; {:.0} MB",
         (rows.len() + boxes.len()) as f64 * 4e-6
     );
-    const ROUNDS: usize = 1000;
     let start = Instant::now();
     for _ in 0..ROUNDS {
         let columns = PolygonColumns::in_place(&regions.x, &regions.y, &regions.z, &regions.offsets).expect("columns");

@@ -5,6 +5,7 @@ mod program;
 mod sky_golden;
 
 use std::collections::{BTreeSet, HashMap};
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -45,7 +46,7 @@ fn golden(folder: &Path, map: &str) -> (PathBuf, BTreeSet<(i64, i64, i64)>) {
     let path = folder.join(format!("{map}.csv"));
     let mut csv = String::from("poly,kind,vertices\n");
     for row in Table::read(&format!("skymap/{map}/polygons.csv.gz")).rows() {
-        csv += &format!("{},{},{}\n", row.text("poly"), row.text("kind"), row.text("vertices"));
+        writeln!(csv, "{},{},{}", row.text("poly"), row.text("kind"), row.text("vertices")).unwrap();
     }
     fs::write(&path, csv).unwrap();
     let mut pairs = BTreeSet::new();
@@ -216,7 +217,7 @@ fn patches_are_found_as_in_the_golden_tables() {
         let points = folder.join("points.csv");
         let mut csv = String::from("kind,RA,Dec,tract\n");
         for row in table.rows() {
-            csv += &format!("{},{},{},old\n", row.text("kind"), row.text("ra"), row.text("dec"));
+            writeln!(csv, "{},{},{},old", row.text("kind"), row.text("ra"), row.text("dec")).unwrap();
         }
         fs::write(&points, csv).unwrap();
         for ending in ["csv", "parquet"] {
@@ -429,7 +430,7 @@ fn damaged_parquet_is_an_error() {
             bytes[at] ^= 1 << (seed >> 60 & 7);
         }
         fs::write(&path, bytes).unwrap();
-        let read = TableReader::open(&path, TableOptions::default()).and_then(|r| r.collect::<Result<Vec<_>, _>>());
+        let read = TableReader::open(&path, TableOptions::default()).and_then(Iterator::collect::<Result<Vec<_>, _>>);
         match read {
             Err(error) => {
                 assert!(error.to_string().contains("t.parquet"), "{error}");

@@ -94,7 +94,7 @@ fn every_query_finds_what_looking_at_every_polygon_finds() {
 
             let radius = match i % 4 {
                 0 => 0.0,
-                1 => 3.14 * numbers.unit(),
+                1 => 3.0 * numbers.unit(),
                 _ => numbers.radius().min(3.0),
             };
             let circle = Circle::new(numbers.position().to_unit(), radius).unwrap();

@@ -1,5 +1,6 @@
 //! `bunter find-patches`.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -169,15 +170,16 @@ impl FindPatches {
         };
         let mut text = format!("{}: no position on the sky in", self.points.display());
         for row in bad.iter().take(NAMED) {
-            text.push_str(&format!(
+            let _ = write!(
+                text,
                 "\n  row {}: {}, {}",
                 before + *row as u64 + 1,
                 cell(columns[0], *row),
                 cell(columns[1], *row)
-            ));
+            );
         }
         if bad.len() > NAMED {
-            text.push_str(&format!("\n  and {} more of the next {} rows", bad.len() - NAMED, batch.num_rows()));
+            let _ = write!(text, "\n  and {} more of the next {} rows", bad.len() - NAMED, batch.num_rows());
         }
         text.push_str(
             "\nexpected finite degrees, declinations from -90 to 90; --on-error mask writes nulls for such rows",

@@ -92,7 +92,7 @@ struct Part {
 /// What the left side is joined with.
 enum Right {
     Table { ids: RecordBatch, polygons: PolygonBuffer },
-    Map(SkyMap),
+    Map(Box<SkyMap>),
 }
 
 impl Overlaps {
@@ -110,7 +110,7 @@ impl Overlaps {
                 let map = sky_map(name.as_deref().unwrap_or_default(), self.repository.as_deref())?;
                 let fields = ["tract", "patch"].map(|n| Arc::new(Field::new(n, DataType::Int32, false))).to_vec();
                 let told = format!("{} tracts", map.len());
-                (Right::Map(map), fields, told)
+                (Right::Map(Box::new(map)), fields, told)
             }
         };
         let schema = both(&left.fields, &right_fields)?;
@@ -237,11 +237,14 @@ fn both(left: &[FieldRef], right: &[FieldRef]) -> Result<SchemaRef, CliError> {
     Ok(Arc::new(Schema::new(fields)))
 }
 
+/// Polygons and the rows they are of; else a bad row and what is wrong with it.
+type Polygons = Result<(PolygonBuffer, Vec<u32>), (usize, String)>;
+
 /// The polygons of a column, on all threads, and the rows they are of; else the first bad row and what is wrong with it.
-fn polygons(texts: &StringArray, on_error: OnError) -> Result<(PolygonBuffer, Vec<u32>), (usize, String)> {
+fn polygons(texts: &StringArray, on_error: OnError) -> Polygons {
     const ROWS: usize = 1024;
     let starts: Vec<usize> = (0..texts.len()).step_by(ROWS).collect();
-    let parts: Vec<Result<(PolygonBuffer, Vec<u32>), (usize, String)>> = starts
+    let parts: Vec<Polygons> = starts
         .into_par_iter()
         .map(|start| {
             let (mut buffer, mut good, mut ring) = (PolygonBuffer::default(), Vec::new(), Vec::new());

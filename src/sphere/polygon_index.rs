@@ -397,6 +397,7 @@ pub(super) fn check_row(columns: &PolygonColumns<'_>, row: u32) -> Result<(), Sp
 }
 
 /// The children of a group whose boxes meet `bounds`, as bits. A box with a NaN meets nothing.
+#[expect(clippy::needless_bitwise_bool, reason = "a lazy operator is a branch")]
 #[inline]
 fn reached(block: &[f32; BLOCK], bounds: &Bounds) -> u32 {
     let mut near = [true; WIDE];
@@ -578,7 +579,7 @@ impl Probe for CircleProbe {
         for (axis, t) in [centre.x, centre.y, centre.z].into_iter().enumerate() {
             let (a, b) = (low[axis] - t, high[axis] - t);
             let far = if -a > b { -a } else { b };
-            let near = if a > 0.0 { a } else { if b < 0.0 { b } else { 0.0 } };
+            let near = a.max(-b).max(0.0);
             least += near * near;
             most += far * far;
         }

@@ -286,6 +286,10 @@ struct Chunks<const N: usize, F> {
 
 impl<const N: usize, E, F: FnMut([Vec<u32>; N]) -> Result<(), E>> Chunks<N, F> {
     fn add(&mut self, part: [Vec<u32>; N]) -> Result<(), E> {
+        if self.held[0].is_empty() && part[0].len() < self.size {
+            self.held = part;
+            return Ok(());
+        }
         let mut from = 0;
         loop {
             let take = (part[0].len() - from).min(self.size - self.held[0].len());

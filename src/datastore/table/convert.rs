@@ -9,6 +9,7 @@ use arrow::datatypes::DataType;
 const EXACT: u64 = 1 << 53;
 
 /// What the cells of a column, as far as they were seen, can all be.
+#[expect(clippy::struct_excessive_bools, reason = "each kind of cell was seen or was not")]
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Guess {
     boolean: bool,

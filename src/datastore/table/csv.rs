@@ -40,7 +40,7 @@ pub(super) struct CsvSource {
 
 impl CsvSource {
     /// `start` was read from `file` already.
-    pub(super) fn open(path: &Path, file: File, start: Vec<u8>, again: bool, options: TableOptions) -> Result<Self> {
+    pub(super) fn open(path: &Path, file: File, start: Vec<u8>, again: bool, options: &TableOptions) -> Result<Self> {
         let io = |e| DatastoreError::io("read", path, e);
         let delimiter = TableFormat::delimiter(path);
         let zipped = start.starts_with(&[0x1f, 0x8b]);

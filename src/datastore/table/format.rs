@@ -67,7 +67,7 @@ impl TableFormat {
     /// Whether columns are parted by tabs.
     pub(super) fn delimiter(path: &Path) -> u8 {
         let name = path.file_name().map(|n| n.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-        if name.ends_with(".tsv") || name.ends_with(".tsv.gz") { b'\t' } else { b',' }
+        if [".tsv", ".tsv.gz"].iter().any(|e| name.ends_with(e)) { b'\t' } else { b',' }
     }
 }
 

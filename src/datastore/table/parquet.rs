@@ -30,7 +30,7 @@ pub(super) struct ParquetSource {
 }
 
 impl ParquetSource {
-    pub(super) fn open(path: &Path, file: File, options: TableOptions) -> Result<Self> {
+    pub(super) fn open(path: &Path, file: File, options: &TableOptions) -> Result<Self> {
         let damaged = |e: ParquetError| DatastoreError::damaged(path, "the footer", message(&e));
         let builder = guarded(|| ParquetRecordBatchReaderBuilder::try_new(file)).map_err(damaged)?;
         let schema = builder.schema().clone();

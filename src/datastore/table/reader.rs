@@ -69,6 +69,7 @@ impl TableReader {
     /// # Errors
     /// [`DatastoreError::NotFound`], [`DatastoreError::Io`]; [`DatastoreError::Unsupported`] for another kind of file;
     /// [`DatastoreError::NoSuchColumn`] with the near miss; [`DatastoreError::Damaged`].
+    #[expect(clippy::needless_pass_by_value, reason = "options are written where they are needed")]
     pub fn open(path: impl AsRef<Path>, options: TableOptions) -> Result<Self> {
         let path = path.as_ref();
         let mut file = File::open(path).map_err(|e| DatastoreError::io("open", path, e))?;
@@ -83,8 +84,8 @@ impl TableReader {
             None => TableFormat::detect(path, &start)?,
         };
         let source: Box<dyn BatchSource> = match format {
-            TableFormat::Csv => Box::new(CsvSource::open(path, file, start, meta.is_file(), options)?),
-            TableFormat::Parquet if meta.is_file() => Box::new(ParquetSource::open(path, file, options)?),
+            TableFormat::Csv => Box::new(CsvSource::open(path, file, start, meta.is_file(), &options)?),
+            TableFormat::Parquet if meta.is_file() => Box::new(ParquetSource::open(path, file, &options)?),
             TableFormat::Parquet => {
                 return Err(DatastoreError::unsupported(path, "is a pipe: Parquet is read from files only"));
             }
