@@ -726,7 +726,7 @@ fn inputs(repo: &Path, run: &str) -> BTreeMap<(i64, i64, String), Vec<(i64, i64)
 
 /// The images of each patch, by the join.
 fn joined(butler: &Butler) -> BTreeMap<(i64, i64), Vec<(i64, i64)>> {
-    let query = OverlapQuery { sky_map: "demo".to_owned(), filter: None, datasets: None };
+    let query = OverlapQuery { sky_map: Some("demo".to_owned()), ..OverlapQuery::default() };
     let rows = butler.query_overlaps(&query).unwrap();
     let int = |name: &str| rows.column_by_name(name).unwrap().as_primitive::<Int64Type>().clone();
     let (tract, patch, visit, detector) = (int("tract"), int("patch"), int("visit"), int("detector"));
