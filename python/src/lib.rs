@@ -1,0 +1,7 @@
+//! x
+use pyo3::prelude::*;
+
+#[pymodule]
+fn _bunter(_m: &Bound<'_, PyModule>) -> PyResult<()> {
+    Ok(())
+}
