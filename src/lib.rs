@@ -17,8 +17,8 @@ pub mod sphere;
 pub mod wcs;
 
 pub use butler::{
-    Butler, ButlerError, Damage, DiscreteSkyMapOptions, Found, IngestEvent, IngestFailure, IngestOptions, IngestReport,
-    OverlapQuery, RepositoryConfig, Storage, VerifyReport,
+    Butler, ButlerError, Damage, DataIdQuery, DiscreteSkyMapOptions, Found, IngestEvent, IngestFailure, IngestOptions, IngestReport,
+    OverlapQuery, OverlapStream, RepositoryConfig, Storage, VerifyReport,
 };
 pub use dataset::{
     Coadd, Collection, CollectionNameError, CollectionType, DatasetRef, DatasetType, Exposure, FileRecord, FitsLayout,
@@ -31,7 +31,7 @@ pub use dimension::{
 };
 pub use registry::{
     FoldSummary, Inserted, NewDataset, OrderBy, QuantumRecord, QuantumStatus, Query, Registry, RegistryError,
-    RegistryReader,
+    RegistryReader, VisitDetectorQuery,
 };
 pub use skymap::{
     CellInfo, InnerRegion, Layout, OverlapColumns, PatchInfo, Projection, SkyMap, SkyMapConfig, SkyMapError,
@@ -39,8 +39,8 @@ pub use skymap::{
 };
 pub use snapshot::{RegistryView, Selection, Snapshot, SnapshotBuilder, SnapshotError};
 pub use sphere::{
-    Circle, ConvexPolygon, LonLat, LonLatBox, PolygonBuffer, PolygonColumns, Region, Relation, SphereError, UnitVector,
-    orientation,
+    Circle, ConvexPolygon, Healpix, Htm, LonLat, LonLatBox, Pixelization, PolygonBuffer, PolygonColumns, PolygonIndex,
+    PolygonPairs, RangeSet, Region, Relation, SphereError, UnitVector, join_polygons, join_polygons_chunks, orientation,
 };
 pub use wcs::{
     Card, CelestialFrame, DEFAULT_TOLERANCE_PX, GridMapping, Header, HeaderError, HeaderValue, PixelBox, Wcs, WcsError,

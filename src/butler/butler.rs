@@ -227,6 +227,7 @@ impl Butler {
         query: &Query,
         find_first: bool,
     ) -> Result<RecordBatch, ButlerError> {
-        Ok(self.reader.datasets(dataset_type, collections, query, find_first)?)
+        let query = Query { filter: self.with_patch_numbers(query.filter.as_ref(), None)?, ..query.clone() };
+        Ok(self.reader.datasets(dataset_type, collections, &query, find_first)?)
     }
 }

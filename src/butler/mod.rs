@@ -10,24 +10,28 @@
 mod butler;
 mod columns;
 mod config;
+mod data_ids;
 mod discrete;
 mod error;
 mod exposure_file;
 mod ingest;
 mod observation;
 mod overlaps;
+mod patch_names;
 mod records;
 mod region;
+mod relation;
 mod sky_maps;
 mod storage;
 mod verify;
 
 pub use butler::Butler;
 pub use config::RepositoryConfig;
+pub use data_ids::DataIdQuery;
 pub use discrete::DiscreteSkyMapOptions;
 pub use error::ButlerError;
 pub use ingest::{IngestEvent, IngestFailure, IngestOptions, IngestReport, Storage};
-pub use overlaps::OverlapQuery;
+pub use overlaps::{OverlapQuery, OverlapStream};
 pub use storage::{Found, store};
 pub use verify::{Damage, VerifyReport};
 

@@ -27,6 +27,7 @@ impl Butler {
     /// [`ButlerError::NotFound`]; [`ButlerError::Registry`] for unknown names, with the near ones.
     pub fn find(&self, dataset_type: &str, data_id: &DataId, collections: &[&str]) -> Result<Found, ButlerError> {
         let kind = self.reader().dataset_type(dataset_type)?;
+        let data_id = &self.standard_data_id(data_id)?;
         let not_found = || ButlerError::NotFound {
             dataset_type: dataset_type.to_owned(),
             data_id: data_id.clone(),
@@ -82,6 +83,7 @@ impl Butler {
         run: &str,
     ) -> Result<DatasetRef, ButlerError> {
         let registry = self.registry()?;
+        let data_id = &self.standard_data_id(data_id)?;
         registry.register_run(run)?;
         let kind = self.reader().dataset_type(dataset_type)?;
         let template = registry.path_template(dataset_type)?;

@@ -151,7 +151,12 @@ impl QueryOverlaps {
             Some(name) => Some((name.clone(), self.collections.names(&butler)?)),
             None => None,
         };
-        let query = OverlapQuery { sky_map: self.skymap.clone(), filter: self.selection.filter()?, datasets };
+        let query = OverlapQuery {
+            sky_map: Some(self.skymap.clone()),
+            filter: self.selection.filter()?,
+            datasets,
+            ..OverlapQuery::default()
+        };
         write_rows(&butler.query_overlaps(&query)?, self.format)
     }
 }

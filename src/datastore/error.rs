@@ -159,6 +159,30 @@ pub enum DatastoreError {
         /// What is wrong with it.
         source: Box<WcsError>,
     },
+    /// A cell of a table that cannot be used.
+    #[error("`{}`, row {row}, column `{column}`: {problem}", path.display())]
+    BadRow {
+        /// The file.
+        path: PathBuf,
+        /// The row, counted from 1; a line of column names is not counted.
+        row: u64,
+        /// The column.
+        column: String,
+        /// What is wrong with the cell.
+        problem: String,
+    },
+    /// A table has no column of that name.
+    #[error("`{}` has no column `{column}`{}; it has {}", path.display(), near.as_ref().map(|n| format!(" (did you mean `{n}`?)")).unwrap_or_default(), known.join(", "))]
+    NoSuchColumn {
+        /// The file.
+        path: PathBuf,
+        /// The column asked for.
+        column: String,
+        /// The column spelled nearly the same.
+        near: Option<String>,
+        /// All there are.
+        known: Vec<String>,
+    },
     /// Text that is no JSON.
     #[error("`{}` is no JSON: {source}", path.display())]
     Json {
@@ -207,6 +231,19 @@ impl DatastoreError {
 
     pub(crate) fn wcs(path: &Path, place: impl Into<String>, source: WcsError) -> Self {
         Self::Wcs { path: path.to_owned(), place: place.into(), source: Box::new(source) }
+    }
+
+    /// `column` is not one of a table's.
+    pub(crate) fn no_such_column(path: &Path, column: &str, known: &[&str]) -> Self {
+        let lower = column.to_lowercase();
+        let near = known
+            .iter()
+            .map(|name| (strsim::osa_distance(&name.to_lowercase(), &lower), *name))
+            .filter(|(distance, _)| *distance <= 1 + column.len() / 3)
+            .min()
+            .map(|(_, name)| name.to_owned());
+        let known = known.iter().map(|k| (*k).to_owned()).collect();
+        Self::NoSuchColumn { path: path.to_owned(), column: column.to_owned(), near, known }
     }
 
     /// `component` is not one of the storage class's.

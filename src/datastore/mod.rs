@@ -13,6 +13,7 @@ mod hdf5;
 mod local;
 mod mapped;
 mod store;
+mod table;
 mod value;
 
 pub use error::DatastoreError;
@@ -22,4 +23,5 @@ pub use hdf5::{
 };
 pub use local::{Orphan, Transfer, checksum};
 pub use store::Datastore;
+pub use table::{TableFormat, TableOptions, TableReader, TableWriter, TableWriterOptions};
 pub use value::Dataset;

@@ -3,7 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::Int64Type;
+use arrow::record_batch::RecordBatch;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::Universe;
 
 /// The value of one dimension: an integer (visit, detector, tract, patch …) or a text (instrument, band, sky map …).
 ///
@@ -133,6 +138,30 @@ impl DataId {
     pub fn with(mut self, dimension: &str, value: impl Into<DimensionValue>) -> Self {
         self.set(dimension, value);
         self
+    }
+
+    /// The data IDs of the rows of a table: its columns that are dimensions, of integers and texts. A value that is absent
+    /// is left out.
+    pub fn of_rows(table: &RecordBatch) -> impl Iterator<Item = Self> {
+        let schema = table.schema();
+        let columns: Vec<(Arc<str>, ArrayRef)> = schema
+            .fields()
+            .iter()
+            .zip(table.columns())
+            .filter(|(field, _)| Universe::builtin().dimension(field.name()).is_ok_and(|d| d.0.name == field.name()))
+            .map(|(field, column)| (field.name().as_str().into(), Arc::clone(column)))
+            .collect();
+        (0..table.num_rows()).map(move |row| {
+            let mut id = Self::new();
+            for (name, column) in columns.iter().filter(|(_, column)| column.is_valid(row)) {
+                if let Some(numbers) = column.as_primitive_opt::<Int64Type>() {
+                    id.set(name, numbers.value(row));
+                } else if let Some(texts) = column.as_string_opt::<i32>() {
+                    id.set(name, texts.value(row));
+                }
+            }
+            id
+        })
     }
 
     /// Sets the value of a dimension.

@@ -3,7 +3,8 @@
 use arrow::record_batch::RecordBatch;
 use uuid::Uuid;
 
-use super::RegistryError;
+use super::visit_detectors::by_records;
+use super::{RegistryError, VisitDetectorQuery};
 use crate::dataset::{Collection, DatasetRef, DatasetType, FileRecord};
 use crate::dimension::{DataId, Expression};
 
@@ -96,6 +97,17 @@ pub trait RegistryReader {
     /// [`RegistryError::Dimension`] for unknown names and comparisons without meaning;
     /// [`RegistryError::VirtualElement`] for elements that are computed from the sky map (tract, patch).
     fn dimension_records(&self, element: &str, query: &Query) -> Result<RecordBatch, RegistryError>;
+
+    /// What detectors saw: the keys of `visit_detector` records with what their visits fix, and perhaps their regions, in the
+    /// columns of [`VisitDetectorQuery::schema`]; sorted by instrument, visit, detector.
+    ///
+    /// A search by position looks at what is near, not at all records.
+    ///
+    /// # Errors
+    /// [`RegistryError::Dimension`] for unknown names and comparisons without meaning.
+    fn visit_detectors(&self, query: &VisitDetectorQuery) -> Result<RecordBatch, RegistryError> {
+        by_records(self, query)
+    }
 
     /// The datasets of a type in collections: `id` (`FixedSizeBinary(16)`), `run` (`Utf8`), the required dimensions, then
     /// the implied ones (a visit's `band`, `day_obs`, `physical_filter`), each sorted by name.

@@ -117,6 +117,10 @@ pub(super) trait Database: Send {
     /// A pattern of `*` and `?` in the database's own form.
     fn glob_pattern(&self, pattern: &str) -> String;
 
+    /// A statement that makes the database itself set `derived` to `unknown` wherever `source` gets another value and
+    /// `derived` does not: what follows from a value is never that of an earlier one, whoever writes.
+    fn forget_on_change(&self, table: &str, source: &str, derived: &str, unknown: i64) -> String;
+
     /// Whether a value is in a JSON array of integers or texts, which is one parameter.
     fn in_json_array(&self, value: &str, array: &str) -> String;
 }

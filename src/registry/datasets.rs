@@ -12,7 +12,7 @@ use super::database::{Database, Row, Value};
 use super::dataset_types::{self, DatasetTypeRow};
 use super::dimension_records::{limit, order_by};
 use super::relation::{Parameter, Relation};
-use super::{Query, Registry, RegistryError, RegistryReader, schema};
+use super::{Query, Registry, RegistryError, RegistryReader, VisitDetectorQuery, schema};
 use crate::dataset::{Collection, DatasetRef, DatasetType, FileRecord, Format, PathTemplate};
 use crate::dimension::{ColumnType, DataId, DimensionValue, Scope, Universe};
 
@@ -31,6 +31,10 @@ impl RegistryReader for Registry {
 
     fn dimension_records(&self, element: &str, query: &Query) -> Result<RecordBatch, RegistryError> {
         self.read_dimension_records(element, query)
+    }
+
+    fn visit_detectors(&self, query: &VisitDetectorQuery) -> Result<RecordBatch, RegistryError> {
+        self.read_visit_detectors(query)
     }
 
     fn datasets(

@@ -5,7 +5,8 @@ use arrow::array::RecordBatch;
 use super::columns::{Cells, ColumnBuilder, element_cells, table};
 use super::database::{Database, Value};
 use super::relation::{Relation, element_source, own_dimensions};
-use super::schema::{parents, quoted};
+use super::schema::{SKY_KEY, parents, quoted};
+use super::visit_detectors::sky_keys;
 use super::{Inserted, OrderBy, Query, Registry, RegistryError};
 use crate::dimension::{Element, ElementStorage, Scope, Universe, check_text, near_miss};
 
@@ -79,7 +80,7 @@ impl Registry {
             }
             ElementStorage::Virtual => element_source(element).map(|_| ())?,
         }
-        let cells = element_cells(element, records)?;
+        let mut cells = element_cells(element, records)?;
         for (name, column) in &cells {
             if let Cells::Text(texts) = column
                 && Universe::builtin().dimension(name).is_ok()
@@ -87,6 +88,7 @@ impl Registry {
                 texts.iter().flatten().try_for_each(|text| check_text(name, text))?;
             }
         }
+        cells.extend(sky_keys(element, &cells));
         let inserted = self.write(|database| {
             let mut writer = Writer::new(database, element, &cells, on_difference);
             let mut inserted = Inserted::default();
@@ -204,7 +206,7 @@ impl<'a> Writer<'a> {
             let equal = element.required.iter().enumerate().map(|(i, key)| format!("\"{key}\" = ?{}", first + i));
             equal.collect::<Vec<_>>().join(" AND ")
         };
-        let metadata: Vec<_> = names.iter().filter(|n| element.metadata.iter().any(|c| c.name == **n)).collect();
+        let metadata: Vec<_> = names.iter().filter(|n| is_metadata(element, n)).collect();
         let sets = metadata.iter().enumerate().map(|(i, name)| format!("\"{name}\" = ?{}", i + 1)).collect::<Vec<_>>();
         let parents: Vec<_> = parents(element.required, element.implied)
             .into_iter()
@@ -281,13 +283,17 @@ impl<'a> Writer<'a> {
                 new,
             });
         }
-        let is_metadata = |name: &str| self.element.metadata.iter().any(|c| c.name == name);
         let mut values: Vec<_> =
-            self.cells.iter().filter(|(name, _)| is_metadata(name)).map(|(_, cells)| cells.get(row)).collect();
+            self.cells.iter().filter(|(name, _)| is_metadata(self.element, name)).map(|(_, cells)| cells.get(row)).collect();
         values.extend(keys);
         self.database.execute(&self.update, &values)?;
         Ok(true)
     }
+}
+
+/// Whether a column may get another value: metadata, and what follows from them.
+fn is_metadata(element: &Element, name: &str) -> bool {
+    name == SKY_KEY || element.metadata.iter().any(|c| c.name == name)
 }
 
 /// Asks whether a record exists; its keys are the parameters.

@@ -6,7 +6,7 @@
 //! behind one small trait (`database.rs`), so that another one is one more file beside `sqlite.rs`.
 //!
 //! Left out: the bytes of datasets (`datastore`), overlaps on the sky and what ranks read (`snapshot`), who may write to which
-//! run (`butler`). Regions and WCSs are opaque bytes here.
+//! run (`butler`). WCSs are opaque bytes here, and of a region only where it lies is looked at, to find it again.
 
 mod collections;
 mod columns;
@@ -23,9 +23,11 @@ mod quantum;
 mod relation;
 mod schema;
 mod sqlite;
+mod visit_detectors;
 
 pub use contract::{OrderBy, Query, RegistryReader};
 pub use dataset_writer::NewDataset;
 pub use error::RegistryError;
 pub use handle::{Inserted, Registry};
 pub use quantum::{FoldSummary, QuantumRecord, QuantumStatus};
+pub use visit_detectors::VisitDetectorQuery;

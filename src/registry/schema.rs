@@ -3,11 +3,15 @@
 use super::RegistryError;
 use super::database::{Database, Value};
 use crate::dimension::{ColumnType, DimensionGroup, Element, ElementStorage, Universe};
+use crate::sphere::SkyKey;
 
 /// Version of the tables. A change of any `CREATE TABLE` below, or of the universe, wants a new one and a migration.
-pub(super) const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
 
 const NAME: &str = "bunter_schema";
+
+/// The column beside a stored region that says where to look for it ([`SkyKey`](crate::sphere::SkyKey)).
+pub(super) const SKY_KEY: &str = "sky_key";
 
 /// The SQL type of a column.
 pub(super) const fn sql_type(kind: ColumnType) -> &'static str {
@@ -59,6 +63,12 @@ pub(super) fn create(database: &mut dyn Database) -> Result<(), RegistryError> {
     ))?;
     for element in Universe::builtin().elements().iter().filter(|e| e.storage == ElementStorage::Table) {
         database.execute_script(&element_table(element))?;
+        if element.spatial {
+            let name = element.name;
+            database.execute_script(&format!("CREATE INDEX {name}_{SKY_KEY} ON \"{name}\" ({SKY_KEY})"))?;
+            let guard = database.forget_on_change(name, "region", SKY_KEY, SkyKey::UNKNOWN);
+            database.execute_script(&guard)?;
+        }
     }
     database
         .execute(&format!("INSERT INTO {NAME} (name, value) VALUES ('version', ?1)"), &[Value::Int(VERSION)])
@@ -73,6 +83,9 @@ fn element_table(element: &Element) -> String {
             format!("\"{name}\" {}{}", sql_type(kind), if nullable { "" } else { " NOT NULL" })
         })
         .collect();
+    if element.spatial {
+        lines.push(format!("{SKY_KEY} BIGINT"));
+    }
     lines.push(format!("PRIMARY KEY ({})", quoted(element.required)));
     for other in parents(element.required, element.implied) {
         if other.name != element.name {

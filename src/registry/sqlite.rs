@@ -218,6 +218,18 @@ impl Database for Sqlite {
         pattern.replace('[', "[[]")
     }
 
+    fn forget_on_change(&self, table: &str, source: &str, derived: &str, unknown: i64) -> String {
+        let forget = format!("UPDATE \"{table}\" SET {derived} = {unknown} WHERE rowid = NEW.rowid");
+        format!(
+            "CREATE TRIGGER {table}_{derived}_update AFTER UPDATE OF {source} ON \"{table}\"
+             WHEN NEW.{source} IS NOT OLD.{source} AND NEW.{derived} IS OLD.{derived} AND NEW.{derived} IS NOT {unknown}
+             BEGIN {forget}; END;
+             CREATE TRIGGER {table}_{derived}_insert AFTER INSERT ON \"{table}\"
+             WHEN NEW.{source} IS NOT NULL AND NEW.{derived} IS NULL
+             BEGIN {forget}; END;"
+        )
+    }
+
     fn in_json_array(&self, value: &str, array: &str) -> String {
         format!("{value} IN (SELECT value FROM json_each({array}))")
     }

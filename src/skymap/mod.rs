@@ -17,6 +17,7 @@ mod overlap;
 mod patch;
 mod presets;
 mod projection;
+mod reach;
 mod rings;
 mod sky_map;
 mod solids;

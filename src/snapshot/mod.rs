@@ -28,6 +28,7 @@ mod rows;
 mod search_path;
 mod select;
 mod selection;
+mod sky_rows;
 #[expect(clippy::module_inception, reason = "the room's noun is a snapshot")]
 mod snapshot;
 mod table;

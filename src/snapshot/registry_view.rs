@@ -10,10 +10,11 @@ use uuid::Uuid;
 
 use super::keys::{KeyColumn, Keys};
 use super::rows::{Rows, ordered};
+use super::sky_rows::SkyIndex;
 use super::{Snapshot, SnapshotError, names, search_path};
 use crate::dataset::{Collection, CollectionType, DatasetRef, DatasetType, FileRecord, StorageClass};
 use crate::dimension::{DataId, DimensionGroup, DimensionValue, Element, Scope, Universe, near_miss};
-use crate::registry::{Query, RegistryError, RegistryReader};
+use crate::registry::{Query, RegistryError, RegistryReader, VisitDetectorQuery};
 
 /// A snapshot that answers the questions of [`RegistryReader`], from the tables that [`Snapshot::build`] stored.
 ///
@@ -26,6 +27,7 @@ pub struct RegistryView {
     types: Vec<TypeEntry>,
     collections: Vec<Collection>,
     elements: Vec<(&'static Element, OnceLock<(RecordBatch, Keys)>)>,
+    sky: OnceLock<SkyIndex>,
 }
 
 #[derive(Debug)]
@@ -70,12 +72,17 @@ impl RegistryView {
         });
         let types = types.collect::<Result<_, RegistryError>>()?;
         let elements = Universe::builtin().elements().iter().map(|e| (e, OnceLock::new())).collect();
-        Ok(Self { snapshot, types, collections, elements })
+        Ok(Self { snapshot, types, collections, elements, sky: OnceLock::new() })
     }
 
     /// The snapshot.
     pub const fn snapshot(&self) -> &Snapshot {
         &self.snapshot
+    }
+
+    /// Where the images are, once that was asked for.
+    pub(super) const fn sky(&self) -> &OnceLock<SkyIndex> {
+        &self.sky
     }
 
     /// The stored records of an element with its keys.
@@ -233,6 +240,10 @@ impl RegistryReader for RegistryView {
             .collect::<Result<Vec<_>, _>>()
             .and_then(|columns| RecordBatch::try_new(schema.clone(), columns))
             .map_err(|e| store(format!("reading records of `{}` from a snapshot", element.name), e))
+    }
+
+    fn visit_detectors(&self, query: &VisitDetectorQuery) -> Result<RecordBatch, RegistryError> {
+        self.find_visit_detectors(query)
     }
 
     fn datasets(

@@ -11,7 +11,7 @@ use arrow::error::ArrowError;
 
 use super::registry_view::{RegistryView, store};
 use super::{keys, mask};
-use crate::dimension::{Element, Expression, ResolvedColumn, Scope};
+use crate::dimension::{Element, Expression, ResolvedColumn, Scope, Universe};
 use crate::registry::{OrderBy, Query, RegistryError};
 
 /// A stored table, seen through the names that may be used of it.
@@ -98,6 +98,12 @@ impl<'a> Rows<'a> {
             return Ok(present(self.batch, resolved.name())?);
         }
         self.through(resolved.element, resolved.name())
+    }
+
+    /// The values of a dimension, by its name.
+    pub(super) fn dimension_column(&self, name: &str) -> Result<ArrayRef, RegistryError> {
+        let element = Universe::builtin().element(name)?;
+        Ok(self.dimension(element.name)?)
     }
 
     /// The values of a dimension: a column, or fixed by the record of another.

@@ -5,7 +5,7 @@ use std::f64::consts::{FRAC_PI_2, PI, TAU};
 use serde::{Deserialize, Serialize};
 
 use super::kernel::{self, Cap};
-use super::{Circle, LonLat, LonLatBox, Relation, SphereError, UnitVector, hull};
+use super::{Circle, LonLat, LonLatBox, Relation, SphereError, UnitVector, hull, relate};
 
 /// A closed convex polygon on the sphere, smaller than a hemisphere, its edges arcs of great circles.
 ///
@@ -130,7 +130,7 @@ impl ConvexPolygon {
         rest.windows(2)
             .map(|pair| {
                 let (b, c) = (pair[0], pair[1]);
-                let (p, q) = (minus(b, *a), minus(c, *a));
+                let (p, q) = (b.minus(*a), c.minus(*a));
                 let (x, y, z) = p.cross(q);
                 let det = a.x * x + a.y * y + a.z * z;
                 2.0 * libm::atan2(det, 1.0 + a.dot(b) + b.dot(c) + c.dot(*a))
@@ -145,7 +145,7 @@ impl ConvexPolygon {
         // The same sum closes for any polygon, so it is taken triangle by triangle: small ones would drown in rounding.
         let (mut x, mut y, mut z) = (0.0, 0.0, 0.0);
         for pair in rest.windows(2) {
-            let (p, q) = (minus(pair[0], *a), minus(pair[1], *a));
+            let (p, q) = (pair[0].minus(*a), pair[1].minus(*a));
             let (u, v, w) = p.cross(q);
             let det = a.x * u + a.y * v + a.z * w;
             let area = 2.0 * libm::atan2(det, 1.0 + a.dot(pair[0]) + pair[0].dot(pair[1]) + pair[1].dot(*a));
@@ -161,20 +161,7 @@ impl ConvexPolygon {
 
     /// The angle from a point to the nearest point of the polygon; 0 inside.
     pub fn distance(&self, point: UnitVector) -> f64 {
-        if self.contains(point) {
-            return 0.0;
-        }
-        self.edges().map(|(a, b)| distance_to_arc(point, a, b)).fold(f64::INFINITY, f64::min)
-    }
-
-    /// The angle from a point inside to the nearest edge's great circle; negative outside.
-    pub(super) fn depth(&self, point: UnitVector) -> f64 {
-        self.edges()
-            .filter_map(|(a, b)| {
-                let (x, y, z) = a.cross(b);
-                UnitVector::normalized(x, y, z).map(|n| libm::asin(n.dot(point).clamp(-1.0, 1.0)))
-            })
-            .fold(f64::INFINITY, f64::min)
+        relate::distance_to_ring(point, &self.vertices)
     }
 
     /// A circle around the [centroid](Self::centroid) that covers the polygon.
@@ -189,23 +176,8 @@ impl ConvexPolygon {
         let mut low = FRAC_PI_2;
         let mut high = -FRAC_PI_2;
         for (a, b) in self.edges() {
-            let lat = a.to_lon_lat().lat;
-            (low, high) = (low.min(lat), high.max(lat));
-            // The northernmost and southernmost points of the edge's great circle, where they are on the edge.
-            let (nx, ny, nz) = a.cross(b);
-            let Some(n) = UnitVector::normalized(nx, ny, nz) else { continue };
-            let top = libm::acos(n.z.abs().min(1.0));
-            for (sign, lat) in [(1.0, top), (-1.0, -top)] {
-                let Some(p) =
-                    UnitVector::normalized(-sign * n.z * n.x, -sign * n.z * n.y, sign * (n.x * n.x + n.y * n.y))
-                else {
-                    continue;
-                };
-                let in_edge = cross_dot(a, p, n) > 0.0 && cross_dot(p, b, n) > 0.0;
-                if in_edge {
-                    (low, high) = (low.min(lat), high.max(lat));
-                }
-            }
+            let (south, north) = relate::latitudes(a, b);
+            (low, high) = (low.min(south), high.max(north));
         }
         let north = self.contains(UnitVector { x: 0.0, y: 0.0, z: 1.0 });
         let south = self.contains(UnitVector { x: 0.0, y: 0.0, z: -1.0 });
@@ -240,24 +212,6 @@ fn longitude_span(ring: &[UnitVector]) -> (f64, f64) {
     (start + west, east - west)
 }
 
-fn distance_to_arc(p: UnitVector, a: UnitVector, b: UnitVector) -> f64 {
-    let ends = p.separation(a).min(p.separation(b));
-    let (x, y, z) = a.cross(b);
-    let Some(n) = UnitVector::normalized(x, y, z) else { return ends };
-    // The foot of the perpendicular is on the arc when `p` lies between the planes through its ends.
-    let beside = cross_dot(n, a, p) >= 0.0 && cross_dot(b, n, p) >= 0.0;
-    if beside { libm::asin(n.dot(p).clamp(-1.0, 1.0)).abs() } else { ends }
-}
-
-fn minus(a: UnitVector, b: UnitVector) -> UnitVector {
-    UnitVector { x: a.x - b.x, y: a.y - b.y, z: a.z - b.z }
-}
-
-fn cross_dot(a: UnitVector, b: UnitVector, c: UnitVector) -> f64 {
-    let (x, y, z) = a.cross(b);
-    x * c.x + y * c.y + z * c.z
-}
-
 fn mean(a: UnitVector, b: UnitVector, c: UnitVector) -> (f64, f64, f64) {
     let (x, y, z) = (a.x + b.x + c.x, a.y + b.y + c.y, a.z + b.z + c.z);
     // A small triangle is flat: its centre of mass is the mean of its corners.
@@ -270,7 +224,7 @@ fn triangle_moment(a: UnitVector, b: UnitVector, c: UnitVector) -> (f64, f64, f6
     for (p, q) in [(a, b), (b, c), (c, a)] {
         // a x b = (a - b) x (a + b) / 2, without cancellation for near vectors.
         let sum = UnitVector { x: 0.5 * (p.x + q.x), y: 0.5 * (p.y + q.y), z: 0.5 * (p.z + q.z) };
-        let (nx, ny, nz) = minus(p, q).cross(sum);
+        let (nx, ny, nz) = p.minus(q).cross(sum);
         let sin = (nx * nx + ny * ny + nz * nz).sqrt();
         if sin > 0.0 {
             let half = 0.5 * libm::atan2(sin, p.dot(q)) / sin;

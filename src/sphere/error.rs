@@ -16,6 +16,16 @@ pub enum SphereError {
         /// Its third coordinate.
         z: f64,
     },
+    /// A position that is not finite, or beyond a pole.
+    #[error("point {index} is at longitude {lon} deg, latitude {lat} deg; latitudes are -90 to 90 deg, and both are finite")]
+    BadPosition {
+        /// Which of the points.
+        index: usize,
+        /// Its longitude, degrees.
+        lon: f64,
+        /// Its latitude, degrees.
+        lat: f64,
+    },
     /// Fewer than three different points.
     #[error("a polygon needs 3 different vertices, got {distinct} among {given} points")]
     TooFewPoints {
@@ -66,6 +76,34 @@ pub enum SphereError {
     BadEncoding {
         /// What is wrong, and where.
         problem: String,
+    },
+    /// A subdivision level that a pixelization does not have.
+    #[error("{scheme} has the levels 0 to {max}, not {level}")]
+    BadLevel {
+        /// The pixelization.
+        scheme: &'static str,
+        /// The level asked for.
+        level: u8,
+        /// Its deepest level.
+        max: u8,
+    },
+    /// An index that is no pixel of a pixelization.
+    #[error("{scheme} has no pixel {index}: expected {expected}")]
+    BadIndex {
+        /// The pixelization.
+        scheme: &'static str,
+        /// The index asked for.
+        index: u64,
+        /// Which indices there are.
+        expected: String,
+    },
+    /// A pixelization that is not known.
+    #[error("no pixelization `{name}`: {hint}")]
+    UnknownPixelization {
+        /// The name asked for.
+        name: String,
+        /// What there is.
+        hint: String,
     },
     /// A polygon of a column is bad.
     #[error("polygon {row}: {source}")]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::UnitVector;
+use super::{SphereError, UnitVector};
 
 /// A position on the unit sphere: longitude (right ascension) and latitude (declination), radians, ICRS.
 ///
@@ -30,6 +30,22 @@ impl LonLat {
     /// From degrees.
     pub fn from_degrees(lon_deg: f64, lat_deg: f64) -> Self {
         Self { lon: lon_deg.to_radians(), lat: lat_deg.to_radians() }
+    }
+
+    /// The same position with its longitude in `[0, 2 pi)`.
+    #[must_use]
+    pub fn wrapped(self) -> Self {
+        Self { lon: super::wrap(self.lon), lat: self.lat }
+    }
+
+    /// Refuses a position that is not finite or beyond a pole.
+    pub(super) fn check(self, index: usize) -> Result<(), SphereError> {
+        // Written so that NaN fails.
+        if self.lon.is_finite() && self.lat.abs() <= std::f64::consts::FRAC_PI_2 {
+            Ok(())
+        } else {
+            Err(SphereError::BadPosition { index, lon: self.lon.to_degrees(), lat: self.lat.to_degrees() })
+        }
     }
 
     /// Longitude in degrees.

@@ -101,7 +101,14 @@ impl LonLatBox {
         lat && (point.lat.abs() >= FRAC_PI_2 || self.contains_lon(wrap(point.lon)))
     }
 
-    fn contains_lon(self, lon: f64) -> bool {
+    /// Whether a position's longitude is the box's to within rounding.
+    pub(super) fn nearly_contains_lon(self, p: LonLat) -> bool {
+        let slack = 4e-15 / libm::cos(p.lat).max(1e-15);
+        let past = wrap(p.lon - self.lon + slack);
+        self.lon_end >= TAU || slack >= TAU || past <= self.width() + 2.0 * slack
+    }
+
+    pub(super) fn contains_lon(self, lon: f64) -> bool {
         if self.lon <= self.lon_end {
             (self.lon..=self.lon_end).contains(&lon)
         } else {
@@ -124,6 +131,21 @@ impl LonLatBox {
         self.reaches_pole(other) || self.contains_lon(other.lon) || other.contains_lon(self.lon)
     }
 
+    /// Whether it is nothing but a pole.
+    fn is_pole(self) -> bool {
+        self.lat_min >= FRAC_PI_2 || self.lat_max <= -FRAC_PI_2
+    }
+
+    /// By the ends as they are: differences of them are rounded.
+    fn contains_lons(self, other: Self) -> bool {
+        let (from, to) = (other.lon >= self.lon, other.lon_end <= self.lon_end);
+        match (self.lon <= self.lon_end, other.lon <= other.lon_end) {
+            (true, false) => false,
+            (true, true) | (false, false) => from && to,
+            (false, true) => other.lon_end < TAU && (from || to),
+        }
+    }
+
     fn reaches_pole(self, other: Self) -> bool {
         (self.lat_max >= FRAC_PI_2 && other.lat_max >= FRAC_PI_2)
             || (self.lat_min <= -FRAC_PI_2 && other.lat_min <= -FRAC_PI_2)
@@ -133,7 +155,7 @@ impl LonLatBox {
     pub fn contains_box(self, other: Self) -> bool {
         self.lat_min <= other.lat_min
             && self.lat_max >= other.lat_max
-            && (self.lon_end >= TAU || wrap(other.lon - self.lon) + other.width() <= self.width())
+            && (self.lon_end >= TAU || other.is_pole() || self.contains_lons(other))
     }
 }
 

@@ -1,5 +1,7 @@
 //! [`PolygonColumns`]: many polygons as flat columns of vertices.
 
+use rayon::prelude::*;
+
 use super::hull;
 use super::kernel::{self, Cap, Ring};
 use super::{ConvexPolygon, Relation, SphereError, UnitVector};
@@ -27,8 +29,12 @@ pub struct PolygonColumns<'a> {
     y: &'a [f64],
     z: &'a [f64],
     offsets: &'a [u64],
+    /// Empty when they are made as they are needed.
     caps: Vec<Cap>,
 }
+
+/// Fewer polygons than this are not worth a second thread.
+const FEW: usize = 4096;
 
 /// One polygon of the columns.
 #[derive(Clone, Copy)]
@@ -51,12 +57,31 @@ impl Ring for Row<'_> {
 }
 
 impl<'a> PolygonColumns<'a> {
-    /// Checks the columns and every polygon in them.
+    /// Checks the columns and every polygon in them, on all threads of the current rayon pool where there are many.
     ///
     /// # Errors
     /// [`SphereError::BadColumns`] for lengths and offsets that do not fit, [`SphereError::Row`] naming the polygon that
     /// is not a convex one.
     pub fn new(x: &'a [f64], y: &'a [f64], z: &'a [f64], offsets: &'a [u64]) -> Result<Self, SphereError> {
+        let mut columns = Self::in_place(x, y, z, offsets)?;
+        columns.verify()?;
+        columns.caps = if columns.len() < FEW {
+            (0..columns.len()).map(|i| columns.cap(i)).collect()
+        } else {
+            (0..columns.len()).into_par_iter().map(|i| columns.cap(i)).collect()
+        };
+        Ok(columns)
+    }
+
+    /// Columns whose polygons were checked before, or are checked later by [`verify`](Self::verify): takes no time for any number of
+    /// polygons. What is cheap is derived anew each time it is needed.
+    ///
+    /// Nothing panics when a polygon is none after all, but the answers about it mean nothing; one whose offsets are out of range has no
+    /// vertices.
+    ///
+    /// # Errors
+    /// [`SphereError::BadColumns`] for lengths that do not fit.
+    pub fn in_place(x: &'a [f64], y: &'a [f64], z: &'a [f64], offsets: &'a [u64]) -> Result<Self, SphereError> {
         let bad = |problem: String| Err(SphereError::BadColumns { problem });
         if x.len() != y.len() || x.len() != z.len() {
             return bad(format!("x, y, z have {}, {}, {} vertices", x.len(), y.len(), z.len()));
@@ -67,29 +92,42 @@ impl<'a> PolygonColumns<'a> {
         if usize::try_from(last) != Ok(x.len()) {
             return bad(format!("the last offset is {last}, but there are {} vertices", x.len()));
         }
-        let mut columns = Self { x, y, z, offsets, caps: Vec::with_capacity(offsets.len() - 1) };
-        let mut ring = Vec::new();
-        for (row, pair) in offsets.windows(2).enumerate() {
-            if pair[0] > pair[1] || pair[1] > last {
-                return bad(format!("offset {} of polygon {row} is followed by {}", pair[0], pair[1]));
+        Ok(Self { x, y, z, offsets, caps: Vec::new() })
+    }
+
+    /// Checks every polygon.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), for the first bad one.
+    pub fn verify(&self) -> Result<(), SphereError> {
+        let one = |ring: &mut Vec<UnitVector>, row: usize| {
+            let (start, end) = (self.offsets[row], self.offsets[row + 1]);
+            if start > end || end > self.x.len() as u64 {
+                let problem = format!("offset {start} of polygon {row} is followed by {end}");
+                return Some(SphereError::BadColumns { problem });
             }
+            let vertices = self.row(row);
             ring.clear();
-            let vertices = columns.row(row);
             ring.extend((0..vertices.len()).map(|i| vertices.at(i)));
-            check(&ring).map_err(|source| SphereError::Row { row, source: Box::new(source) })?;
-            columns.caps.push(Cap::around(ring.as_slice()));
-        }
-        Ok(columns)
+            check(ring).err().map(|source| SphereError::Row { row, source: Box::new(source) })
+        };
+        let mut ring = Vec::new();
+        let first = if self.len() < FEW {
+            (0..self.len()).find_map(|row| one(&mut ring, row))
+        } else {
+            (0..self.len()).into_par_iter().map_init(Vec::new, one).find_map_first(|bad| bad)
+        };
+        first.map_or(Ok(()), Err)
     }
 
     /// Number of polygons.
     pub fn len(&self) -> usize {
-        self.caps.len()
+        self.offsets.len() - 1
     }
 
     /// Whether there is no polygon.
     pub fn is_empty(&self) -> bool {
-        self.caps.is_empty()
+        self.len() == 0
     }
 
     /// The vertices of polygon `i`, counter-clockwise.
@@ -106,7 +144,7 @@ impl<'a> PolygonColumns<'a> {
     /// # Panics
     /// When `i` is not below [`len`](Self::len).
     pub fn polygon(&self, i: usize) -> ConvexPolygon {
-        ConvexPolygon::from_parts(self.vertices(i).collect(), self.caps[i])
+        ConvexPolygon::from_parts(self.vertices(i).collect(), self.cap(i))
     }
 
     /// How polygon `i` lies to polygon `j` of `other`, exactly. No allocation.
@@ -115,7 +153,7 @@ impl<'a> PolygonColumns<'a> {
     /// When `i` or `j` is not below the number of polygons.
     #[inline]
     pub fn relate(&self, i: usize, other: &PolygonColumns<'_>, j: usize) -> Relation {
-        kernel::relate(self.row(i), self.caps[i], other.row(j), other.caps[j])
+        kernel::relate(self.row(i), self.cap(i), other.row(j), other.cap(j))
     }
 
     /// How polygon `i` lies to one polygon, exactly. No allocation.
@@ -124,12 +162,19 @@ impl<'a> PolygonColumns<'a> {
     /// When `i` is not below [`len`](Self::len).
     #[inline]
     pub fn relate_polygon(&self, i: usize, other: &ConvexPolygon) -> Relation {
-        kernel::relate(self.row(i), self.caps[i], other.vertices(), other.cap())
+        kernel::relate(self.row(i), self.cap(i), other.vertices(), other.cap())
+    }
+
+    /// Whether polygon `i` contains a point.
+    pub(crate) fn contains(&self, i: usize, point: UnitVector) -> bool {
+        kernel::contains(self.row(i), point)
     }
 
     fn row(&self, i: usize) -> Row<'a> {
+        // Offsets out of order are no range of anything.
         let range = self.offsets[i] as usize..self.offsets[i + 1] as usize;
-        Row { x: &self.x[range.clone()], y: &self.y[range.clone()], z: &self.z[range] }
+        let part = |v: &'a [f64]| v.get(range.clone()).unwrap_or_default();
+        Row { x: part(self.x), y: part(self.y), z: part(self.z) }
     }
 
     /// Number of vertices of polygon `i`.
@@ -142,8 +187,12 @@ impl<'a> PolygonColumns<'a> {
         self.row(i).at(k)
     }
 
+    #[inline]
     pub(crate) fn cap(&self, i: usize) -> Cap {
-        self.caps[i]
+        match self.caps.get(i) {
+            Some(cap) => *cap,
+            None => Cap::around(self.row(i)),
+        }
     }
 }
 

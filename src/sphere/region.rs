@@ -2,16 +2,13 @@
 
 use std::f64::consts::{FRAC_PI_2, PI};
 
-use super::{Circle, ConvexPolygon, LonLat, LonLatBox, Relation, SphereError, UnitVector, region_bytes};
-
-/// Room for rounding where relations are not exact, radians.
-const SLACK: f64 = 4e-15;
+use super::relate::{self, Shape};
+use super::{Circle, ConvexPolygon, LonLatBox, Relation, SphereError, UnitVector, region_bytes};
 
 /// A closed region on the sphere.
 ///
-/// Two polygons relate exactly. A circle relates to a circle or a polygon to within rounding. Where a box takes part the
-/// answer is safe but not sharp: disjoint, contained and containing are true when reported, and a near miss may be
-/// reported as a plain intersection.
+/// Two polygons relate exactly. The borders of circles and boxes are given by angles: they relate to each other and to polygons
+/// to within some 1e-15 radians, and touching to within that counts as touching.
 ///
 /// ```
 /// use bunter::Region;
@@ -65,13 +62,7 @@ impl Region {
         match self {
             Self::Polygon(p) => p.bounding_circle(),
             Self::Circle(c) => *c,
-            Self::Box(b) => {
-                // From the middle along its parallel, then along a meridian: no point is farther.
-                let lat = 0.5 * (b.lat_min() + b.lat_max());
-                let centre = LonLat::new(b.lon() + 0.5 * b.width(), lat).to_unit();
-                let radius = 0.5 * b.width() * libm::cos(lat) + 0.5 * (b.lat_max() - b.lat_min());
-                Circle::covering(centre, radius.min(PI))
-            }
+            Self::Box(b) => relate::box_bounding_circle(*b),
         }
     }
 
@@ -104,14 +95,7 @@ impl Region {
 
     /// How this region lies to another one.
     pub fn relate(&self, other: &Self) -> Relation {
-        match (self, other) {
-            (Self::Polygon(a), Self::Polygon(b)) => a.relate(b),
-            (Self::Circle(a), Self::Circle(b)) => a.relate(*b),
-            (Self::Circle(a), Self::Polygon(b)) => circle_to_polygon(*a, b),
-            (Self::Polygon(a), Self::Circle(b)) => circle_to_polygon(*b, a).inverse(),
-            (Self::Box(a), b) => box_to_region(*a, b),
-            (a, Self::Box(b)) => box_to_region(*b, a).inverse(),
-        }
+        Shape::of(self).relate(Shape::of(other))
     }
 
     /// The region as bytes, exactly; the encoding of the reference implementation (`lsst-sphgeom`), which Rubin
@@ -128,50 +112,6 @@ impl Region {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, SphereError> {
         region_bytes::decode(bytes)
     }
-}
-
-fn circle_to_polygon(circle: Circle, polygon: &ConvexPolygon) -> Relation {
-    let (centre, radius) = (circle.centre(), circle.radius());
-    if polygon.distance(centre) > radius + SLACK {
-        return Relation::DISJOINT;
-    }
-    let mut relation = Relation::INTERSECTS;
-    let contains = if radius < FRAC_PI_2 {
-        polygon.vertices().iter().all(|v| circle.contains(*v))
-    } else {
-        // What is left of the sphere is a smaller cap, around the opposite point.
-        let opposite = UnitVector { x: -centre.x, y: -centre.y, z: -centre.z };
-        polygon.distance(opposite) >= PI - radius
-    };
-    if contains {
-        relation = relation | Relation::CONTAINS;
-    }
-    if radius < FRAC_PI_2 && polygon.contains(centre) && polygon.depth(centre) >= radius {
-        relation = relation | Relation::WITHIN;
-    }
-    relation
-}
-
-fn box_to_region(box_: LonLatBox, other: &Region) -> Relation {
-    let around = Region::Box(box_).bounding_circle();
-    let apart = match other {
-        Region::Box(b) => !box_.intersects(*b),
-        Region::Circle(c) => !box_.intersects(other.bounding_box()) || around.relate(*c).disjoint(),
-        Region::Polygon(p) => !box_.intersects(p.bounding_box()) || circle_to_polygon(around, p).disjoint(),
-    };
-    if apart {
-        return Relation::DISJOINT;
-    }
-    let mut relation = Relation::INTERSECTS;
-    if box_.contains_box(other.bounding_box()) {
-        relation = relation | Relation::CONTAINS;
-    }
-    let within = match other {
-        Region::Box(b) => b.contains_box(box_),
-        Region::Circle(c) => around.relate(*c).within(),
-        Region::Polygon(p) => circle_to_polygon(around, p).within(),
-    };
-    if within { relation | Relation::WITHIN } else { relation }
 }
 
 #[cfg(test)]

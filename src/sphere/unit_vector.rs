@@ -53,6 +53,31 @@ impl UnitVector {
         libm::atan2((cx * cx + cy * cy + cz * cz).sqrt(), self.dot(other))
     }
 
+    /// The opposite point of the sphere.
+    #[must_use]
+    pub fn opposite(self) -> Self {
+        Self { x: -self.x, y: -self.y, z: -self.z }
+    }
+
+    /// The pole of the great circle from this position to another one, to its left; it keeps its digits for near
+    /// positions. `None` when the two are the same or opposite.
+    pub(super) fn normal(self, other: Self) -> Option<Self> {
+        // (b - a) x (b + a) / -2 is a x b, and the difference of near vectors is exact.
+        let (d, s) = (self.minus(other), Self { x: self.x + other.x, y: self.y + other.y, z: self.z + other.z });
+        let (x, y, z) = d.cross(s);
+        Self::normalized(x, y, z)
+    }
+
+    pub(super) fn minus(self, other: Self) -> Self {
+        Self { x: self.x - other.x, y: self.y - other.y, z: self.z - other.z }
+    }
+
+    /// `(self x b) . c`, by rounding arithmetic.
+    pub(super) fn cross_dot(self, b: Self, c: Self) -> f64 {
+        let (x, y, z) = self.cross(b);
+        x * c.x + y * c.y + z * c.z
+    }
+
     /// Vector product, not normalized.
     pub fn cross(self, other: Self) -> (f64, f64, f64) {
         (self.y * other.z - self.z * other.y, self.z * other.x - self.x * other.z, self.x * other.y - self.y * other.x)

@@ -6,7 +6,7 @@ use crate::dimension::{ColumnType, Universe};
 impl Expression {
     /// Reads the words of one `--id` option: each `dimension=values`, with values separated by `^` and ranges
     /// `start..stop` or `start..stop:step`, both ends included. All words must hold. The old names of dimensions (`ccd`,
-    /// `filter`) are understood.
+    /// `filter`) are understood. A patch may be named by its place, `patch=3,5`: [`Expression::with_patches`].
     ///
     /// # Errors
     /// [`ExpressionError`] with the place in the word: unknown dimension, value of the wrong type, dimension named twice,
@@ -51,6 +51,8 @@ fn parse_word(word: &str) -> Result<(&'static str, Expression), ExpressionError>
     let mut at = name.len() + 1;
     for value in values.split('^') {
         items.push(match key {
+            // The sky map knows its number.
+            _ if element.name == "patch" && value.contains(',') && !value.contains("..") => InItem::Value(Literal::Str(value.to_owned())),
             ColumnType::Int => integers(word, at, value, element.name)?,
             _ if value.is_empty() => return Err(ExpressionError::new(word, at, "expected a value")),
             _ => InItem::Value(Literal::Str(value.to_owned())),
@@ -70,7 +72,6 @@ fn integers(word: &str, at: usize, value: &str, name: &str) -> Result<InItem, Ex
         text.parse::<i64>().map_err(|_| {
             let error = ExpressionError::new(word, at, format!("`{text}` is not an integer, as `{name}` is"));
             match name {
-                "patch" if text.contains(',') => error.with_hint("patches have sequential numbers: patch=5"),
                 "day_obs" if text.contains('-') => error.with_hint("nights are numbers: day_obs=20140328"),
                 _ => error.with_hint(format!("write {name}=12^14..20:2")),
             }
@@ -98,6 +99,7 @@ mod tests {
             (&["visit=1228"][..], "visit = 1228"),
             (&["filter=HSC-I^HSC-R", "tract=9813"], "physical_filter IN ('HSC-I', 'HSC-R') AND tract = 9813"),
             (&["visit=-3..5"], "visit IN (-3..5)"),
+            (&["patch=3,5^7"], "patch IN ('3,5', 7)"),
             (&["instrument=a'b=c"], "instrument = 'a''b=c'"),
         ] {
             let tree = Expression::parse_ids(words).unwrap();
@@ -117,7 +119,8 @@ mod tests {
             (&["visit=1..2:0"], "empty"),
             (&["visit=1", "visit=2"], "given twice"),
             (&["ccd=1", "detector=2"], "given twice"),
-            (&["patch=4,5"], "sequential"),
+            (&["patch=4..6,5"], "not an integer"),
+            (&["tract=4,5"], "not an integer"),
             (&["band="], "expected a value"),
             (&["visit_detector=1"], "unknown dimension"),
             (&[], "nothing"),

@@ -5,6 +5,7 @@ mod error;
 mod ids;
 mod parse;
 mod scope;
+mod terms;
 mod token;
 mod values;
 

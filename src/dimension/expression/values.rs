@@ -18,8 +18,7 @@ impl Expression {
     /// # Ok::<(), bunter::ExpressionError>(())
     /// ```
     pub fn values_of(&self, dimension: &str) -> Option<Vec<i64>> {
-        let is =
-            |operand: &Operand| matches!(operand, Operand::Identifier { element, field: None } if element == dimension);
+        let is = |operand: &Operand| operand.is_dimension(dimension);
         match self {
             Self::And(a, b) => match (a.values_of(dimension), b.values_of(dimension)) {
                 (Some(mut a), Some(b)) => {

@@ -48,9 +48,10 @@ pub(super) struct Plan {
 /// Joins images and patches, and sorts out what is done.
 pub(super) fn plan(butler: &Butler, options: &BuildOptions) -> Result<Plan, BuildError> {
     let overlaps = butler.query_overlaps(&OverlapQuery {
-        sky_map: options.sky_map.clone(),
+        sky_map: Some(options.sky_map.clone()),
         filter: options.filter.clone(),
         datasets: Some((options.dataset_type.clone(), options.input.clone())),
+        ..OverlapQuery::default()
     })?;
     if overlaps.num_rows() == 0 {
         return Err(BuildError::NothingToDo {
