@@ -34,8 +34,8 @@ pub use registry::{
     RegistryReader, VisitDetectorQuery,
 };
 pub use skymap::{
-    CellInfo, InnerRegion, Layout, OverlapColumns, PatchInfo, Projection, SkyMap, SkyMapConfig, SkyMapError,
-    TractBuilder, TractInfo,
+    CellInfo, FoundPatches, InnerRegion, Layout, OverlapColumns, PatchInfo, Projection, SkyMap, SkyMapConfig,
+    SkyMapError, TractBuilder, TractInfo,
 };
 pub use snapshot::{RegistryView, Selection, Snapshot, SnapshotBuilder, SnapshotError};
 pub use sphere::{

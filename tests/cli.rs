@@ -12,7 +12,7 @@ use program::{
     tiny_repository, tiny_survey,
 };
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 19] = [
     "simulate",
     "create",
     "register-instrument",
@@ -25,6 +25,8 @@ const COMMANDS: [&str; 17] = [
     "query-collections",
     "query-dimension-records",
     "query-overlaps",
+    "find-patches",
+    "overlaps",
     "get",
     "build-coadds",
     "preview",

@@ -13,6 +13,7 @@ use crate::ranks::{BuildError, RanksError};
 use crate::registry::RegistryError;
 use crate::simulate::SimulateError;
 use crate::skymap::SkyMapError;
+use crate::sphere::SphereError;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +45,8 @@ pub(crate) enum CliError {
     Camera(#[from] CameraError),
     #[error(transparent)]
     SkyMap(#[from] SkyMapError),
+    #[error(transparent)]
+    Sphere(#[from] SphereError),
     #[error(transparent)]
     Coadd(#[from] CoaddError),
     #[error(transparent)]

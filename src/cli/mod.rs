@@ -10,10 +10,12 @@
 mod build_coadds;
 mod create;
 mod error;
+mod find_patches;
 mod get;
 mod ingest;
 mod measure_stars;
 mod output;
+mod overlaps;
 mod preview;
 mod progress;
 mod queries;
@@ -21,6 +23,7 @@ mod register;
 mod select;
 mod simulate;
 mod skymaps;
+mod table_output;
 mod verify;
 
 use std::io::IsTerminal;
@@ -55,6 +58,8 @@ enum Command {
     QueryCollections(queries::QueryCollections),
     QueryDimensionRecords(queries::QueryDimensionRecords),
     QueryOverlaps(queries::QueryOverlaps),
+    FindPatches(find_patches::FindPatches),
+    Overlaps(overlaps::Overlaps),
     Get(get::Get),
     BuildCoadds(build_coadds::BuildCoadds),
     Preview(preview::Preview),
@@ -92,6 +97,8 @@ pub fn run() -> ExitCode {
         Command::QueryCollections(command) => command.run(),
         Command::QueryDimensionRecords(command) => command.run(),
         Command::QueryOverlaps(command) => command.run(),
+        Command::FindPatches(command) => command.run(),
+        Command::Overlaps(command) => command.run(),
         Command::Get(command) => command.run(),
         Command::BuildCoadds(command) => command.run(),
         Command::Preview(command) => command.run(),

@@ -47,7 +47,7 @@ pub(crate) fn write_rows(batch: &RecordBatch, format: OutputFormat) -> Result<()
 }
 
 /// Takes what a closed pipe refuses: the writers of JSON and CSV do not say which of their errors is that one.
-struct UntilClosed<W>(W);
+pub(crate) struct UntilClosed<W>(pub(crate) W);
 
 impl<W: Write> Write for UntilClosed<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -113,7 +113,7 @@ fn float(text: &str) -> String {
 }
 
 /// UUIDs as text, other bytes as their length.
-fn printable(batch: &RecordBatch) -> Result<RecordBatch, CliError> {
+pub(crate) fn printable(batch: &RecordBatch) -> Result<RecordBatch, CliError> {
     let mut fields = Vec::with_capacity(batch.num_columns());
     let mut columns: Vec<ArrayRef> = Vec::with_capacity(batch.num_columns());
     for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {

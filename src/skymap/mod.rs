@@ -11,6 +11,7 @@
 mod builder;
 mod config;
 mod error;
+mod find;
 mod grid;
 mod identity;
 mod overlap;
@@ -28,6 +29,7 @@ mod zones;
 pub use builder::TractBuilder;
 pub use config::{Layout, SkyMapConfig};
 pub use error::SkyMapError;
+pub use find::FoundPatches;
 pub use overlap::OverlapColumns;
 pub use patch::{CellInfo, PatchInfo};
 pub use projection::Projection;

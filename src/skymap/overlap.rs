@@ -5,12 +5,13 @@
 //! row by row. Boxes nearer to a border than the rounding of pixel positions are decided on the sphere, exactly: the
 //! answer is that of [`ConvexPolygon::relate`] for every patch.
 
-use rayon::prelude::*;
+use std::convert::Infallible;
+use std::ops::Range;
 
 use super::projection::Projection;
 use super::sky_map::{Record, SkyMap};
 use super::tract::TractGeometry;
-use crate::sphere::{Cap, ConvexPolygon, PolygonColumns, UnitVector};
+use crate::sphere::{Cap, ConvexPolygon, PolygonColumns, UnitVector, stream};
 
 /// Pairs of polygon and patch, as three columns of equal length, sorted by polygon, tract, patch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -76,8 +77,11 @@ impl Shape for (&PolygonColumns<'_>, usize) {
 /// Space used again and again.
 #[derive(Default)]
 struct Scratch {
+    /// Tracts near a block of polygons.
+    block: Vec<u32>,
     tracts: Vec<u32>,
     pixels: Vec<[f64; 2]>,
+    pairs: Vec<(u32, u32)>,
 }
 
 impl SkyMap {
@@ -101,35 +105,74 @@ impl SkyMap {
 
     /// [`overlaps`](Self::overlaps) for many polygons, on all threads of the current rayon pool.
     pub fn overlaps_columns(&self, polygons: &PolygonColumns<'_>) -> OverlapColumns {
-        const CHUNK: usize = 4096;
-        let starts: Vec<usize> = (0..polygons.len()).step_by(CHUNK).collect();
-        let parts: Vec<OverlapColumns> = starts
-            .into_par_iter()
-            .map(|start| {
-                let end = (start + CHUNK).min(polygons.len());
-                let (mut part, mut scratch, mut pairs) = (OverlapColumns::default(), Scratch::default(), Vec::new());
-                for i in start..end {
-                    pairs.clear();
-                    self.shape_overlaps((polygons, i), &mut scratch, &mut pairs);
-                    part.polygon.extend(std::iter::repeat_n(i as u32, pairs.len()));
-                    part.tract.extend(pairs.iter().map(|p| p.0));
-                    part.patch.extend(pairs.iter().map(|p| p.1));
-                }
-                part
-            })
-            .collect();
-        let total = parts.iter().map(OverlapColumns::len).sum();
-        let mut all = OverlapColumns {
-            polygon: Vec::with_capacity(total),
-            tract: Vec::with_capacity(total),
-            patch: Vec::with_capacity(total),
-        };
-        for part in parts {
-            all.polygon.extend(part.polygon);
-            all.tract.extend(part.tract);
-            all.patch.extend(part.patch);
-        }
+        let mut all = OverlapColumns::default();
+        let Ok(()) = self.overlaps_chunks(polygons, usize::MAX, |columns| -> Result<(), Infallible> {
+            all = columns;
+            Ok(())
+        });
         all
+    }
+
+    /// [`overlaps_columns`](Self::overlaps_columns) in bounded memory: `emit` is given `chunk` pairs at a time, fewer at the end, in the
+    /// order of the whole. It runs beside the search for the next ones.
+    ///
+    /// # Errors
+    /// The first error of `emit`, after which no more is done.
+    pub fn overlaps_chunks<E: Send>(
+        &self,
+        polygons: &PolygonColumns<'_>,
+        chunk: usize,
+        mut emit: impl FnMut(OverlapColumns) -> Result<(), E> + Send,
+    ) -> Result<(), E> {
+        let work = |rows: Range<usize>, scratch: &mut Scratch, out: &mut [Vec<u32>; 3], limit: usize| {
+            Ok(self.block_overlaps(polygons, rows, scratch, out, limit))
+        };
+        stream(polygons.len(), chunk, work, |[polygon, tract, patch]| emit(OverlapColumns { polygon, tract, patch }))
+    }
+
+    /// The overlaps of some polygons, one after the other. Those of a focal plane lie together: the tracts near all of them are
+    /// few. Returns the row after the last one that was done.
+    fn block_overlaps(
+        &self,
+        polygons: &PolygonColumns<'_>,
+        rows: Range<usize>,
+        scratch: &mut Scratch,
+        out: &mut [Vec<u32>; 3],
+        limit: usize,
+    ) -> usize {
+        /// About as much as looking for one polygon's tracts costs.
+        const FEW: usize = 40;
+        let together = cap_around(rows.clone().map(|row| polygons.cap(row)));
+        let mut block = std::mem::take(&mut scratch.block);
+        block.clear();
+        if let Some(cap) = together {
+            self.candidates(cap, &mut block);
+        }
+        let few = together.is_some() && block.len() <= FEW;
+        let mut done = rows.start;
+        for row in rows {
+            let cap = polygons.cap(row);
+            if few {
+                scratch.tracts.clear();
+                let near = block.iter().filter(|t| !self.records[**t as usize].reach.misses(cap));
+                scratch.tracts.extend(near);
+            } else {
+                self.candidates(cap, &mut scratch.tracts);
+            }
+            let mut pairs = std::mem::take(&mut scratch.pairs);
+            pairs.clear();
+            self.tracts_overlaps((polygons, row), scratch, &mut pairs);
+            out[0].resize(out[0].len() + pairs.len(), row as u32);
+            out[1].extend(pairs.iter().map(|p| p.0));
+            out[2].extend(pairs.iter().map(|p| p.1));
+            scratch.pairs = pairs;
+            done = row + 1;
+            if out[0].len() > limit {
+                break;
+            }
+        }
+        scratch.block = block;
+        done
     }
 
     /// The tracts whose caps meet a cap, sorted.
@@ -146,6 +189,11 @@ impl SkyMap {
 
     fn shape_overlaps<S: Shape>(&self, shape: S, scratch: &mut Scratch, out: &mut Vec<(u32, u32)>) {
         self.candidates(shape.cap(), &mut scratch.tracts);
+        self.tracts_overlaps(shape, scratch, out);
+    }
+
+    /// Of the tracts that `scratch` names, the patches that touch.
+    fn tracts_overlaps<S: Shape>(&self, shape: S, scratch: &mut Scratch, out: &mut Vec<(u32, u32)>) {
         for &tract in &scratch.tracts {
             let record = &self.records[tract as usize];
             let start = out.len();
@@ -236,6 +284,27 @@ impl SkyMap {
         let box_ = self.division.outer_box(x, y, record.size.count);
         self.geometry(record).polygon(box_.corners()).is_ok_and(|patch| shape.intersects(&patch))
     }
+}
+
+/// A cap around small caps that lie together; `None` when they do not.
+fn cap_around(caps: impl Iterator<Item = Cap> + Clone) -> Option<Cap> {
+    let (mut x, mut y, mut z) = (0.0, 0.0, 0.0);
+    for cap in caps.clone() {
+        x += cap.axis.x;
+        y += cap.axis.y;
+        z += cap.axis.z;
+    }
+    let axis = UnitVector::normalized(x, y, z)?;
+    // Half a chord, well above the angles of a focal plane.
+    let (mut way, mut sin) = (0.0_f64, 0.0_f64);
+    for cap in caps {
+        way = way.max(1.0 - axis.dot(cap.axis));
+        // NaN, the whole sphere, is large.
+        sin = if sin.is_nan() || cap.sin <= sin { sin } else { cap.sin };
+    }
+    // 1 - cos of an angle is about half its square; sin of a small one is about the angle.
+    let radius = (2.0 * way.max(0.0)).sqrt() * 1.05 + sin * 1.05 + 1e-7;
+    (radius < 0.2).then(|| Cap::new(axis, libm::cos(radius)))
 }
 
 /// The smallest and largest x of the part of a convex polygon between two heights.

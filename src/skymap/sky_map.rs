@@ -287,25 +287,7 @@ impl SkyMap {
         Ok(self.find(p))
     }
 
-    /// [`find_tract`](Self::find_tract) for columns of longitudes and latitudes, radians.
-    ///
-    /// # Errors
-    /// [`SkyMapError::BadColumns`], [`SkyMapError::BadPosition`] with the row.
-    pub fn find_tract_columns(&self, lon: &[f64], lat: &[f64]) -> Result<Vec<u32>, SkyMapError> {
-        if lon.len() != lat.len() {
-            return Err(SkyMapError::BadColumns { lon: lon.len(), lat: lat.len() });
-        }
-        let positions = lon.iter().zip(lat).map(|(lon, lat)| LonLat::new(*lon, *lat));
-        positions
-            .enumerate()
-            .map(|(row, p)| {
-                check_position(p, Some(row))?;
-                Ok(self.find(p))
-            })
-            .collect()
-    }
-
-    fn find(&self, p: LonLat) -> u32 {
+    pub(super) fn find(&self, p: LonLat) -> u32 {
         match &self.layout {
             Tracts::Rings(rings) => rings.find(p),
             Tracts::Discrete { centres, .. } => nearest(centres.iter().copied(), p),
@@ -391,7 +373,7 @@ fn reach_of(geometry: &TractGeometry, tract: u32) -> Result<Cap, SkyMapError> {
     Ok(Cap::new(axis, cos))
 }
 
-fn check_position(p: LonLat, row: Option<usize>) -> Result<(), SkyMapError> {
+pub(super) fn check_position(p: LonLat, row: Option<usize>) -> Result<(), SkyMapError> {
     if p.lon.is_finite() && p.lat.abs() <= std::f64::consts::FRAC_PI_2 {
         Ok(())
     } else {

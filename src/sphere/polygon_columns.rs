@@ -63,14 +63,19 @@ impl<'a> PolygonColumns<'a> {
     /// [`SphereError::BadColumns`] for lengths and offsets that do not fit, [`SphereError::Row`] naming the polygon that
     /// is not a convex one.
     pub fn new(x: &'a [f64], y: &'a [f64], z: &'a [f64], offsets: &'a [u64]) -> Result<Self, SphereError> {
-        let mut columns = Self::in_place(x, y, z, offsets)?;
+        let columns = Self::in_place(x, y, z, offsets)?;
         columns.verify()?;
-        columns.caps = if columns.len() < FEW {
-            (0..columns.len()).map(|i| columns.cap(i)).collect()
+        Ok(columns.with_caps())
+    }
+
+    /// Derives at once what is cheap, for those who need it again and again.
+    fn with_caps(mut self) -> Self {
+        self.caps = if self.len() < FEW {
+            (0..self.len()).map(|i| self.cap(i)).collect()
         } else {
-            (0..columns.len()).into_par_iter().map(|i| columns.cap(i)).collect()
+            (0..self.len()).into_par_iter().map(|i| self.cap(i)).collect()
         };
-        Ok(columns)
+        self
     }
 
     /// Columns whose polygons were checked before, or are checked later by [`verify`](Self::verify): takes no time for any number of
@@ -242,6 +247,15 @@ impl PolygonBuffer {
         self.offsets.push(self.x.len() as u64);
     }
 
+    /// Adds the polygons of another buffer at the end.
+    pub fn append(&mut self, other: &Self) {
+        let before = self.x.len() as u64;
+        self.x.extend_from_slice(&other.x);
+        self.y.extend_from_slice(&other.y);
+        self.z.extend_from_slice(&other.z);
+        self.offsets.extend(other.offsets[1..].iter().map(|end| before + end));
+    }
+
     /// Number of polygons.
     pub fn len(&self) -> usize {
         self.offsets.len() - 1
@@ -252,12 +266,12 @@ impl PolygonBuffer {
         self.len() == 0
     }
 
-    /// The polygons, ready for use.
+    /// The polygons, ready for use. They were checked when they were made.
     ///
     /// # Errors
-    /// [`SphereError::Row`]; cannot happen for polygons that were pushed.
+    /// [`SphereError::BadColumns`]; cannot happen for polygons that were pushed.
     pub fn columns(&self) -> Result<PolygonColumns<'_>, SphereError> {
-        PolygonColumns::new(&self.x, &self.y, &self.z, &self.offsets)
+        PolygonColumns::in_place(&self.x, &self.y, &self.z, &self.offsets).map(PolygonColumns::with_caps)
     }
 
     /// The columns themselves: `x`, `y`, `z`, `offsets`.

@@ -114,7 +114,7 @@ impl PolygonIndex<'_> {
             return Err(SphereError::BadColumns { problem }.into());
         }
         let work = |rows: Range<usize>, space: &mut Space, out: &mut [Vec<u32>; 2], limit: usize| {
-            Block { index: self, left, right, limit }.join(rows, space, out)
+            Block { index: self, left, right, limit }.join(rows, space, out).map_err(E::from)
         };
         stream(left.len(), chunk, work, |[left, right]| emit(PolygonPairs { left, right }))
     }
@@ -215,10 +215,20 @@ struct Piece<const N: usize> {
 ///
 /// `work` is given rows, space of its own, the columns, and a length from which on it should stop early; it returns
 /// the first row that it did not do, and does at least one.
-pub(crate) fn stream<const N: usize, S: Default + Send, E: From<X> + Send, X: Send>(
+pub(crate) fn stream<const N: usize, S: Default + Send, E: Send>(
     rows: usize,
     chunk: usize,
-    work: impl Fn(Range<usize>, &mut S, &mut [Vec<u32>; N], usize) -> Result<usize, X> + Sync,
+    work: impl Fn(Range<usize>, &mut S, &mut [Vec<u32>; N], usize) -> Result<usize, E> + Sync,
+    emit: impl FnMut([Vec<u32>; N]) -> Result<(), E> + Send,
+) -> Result<(), E> {
+    stream_within(WAITING, rows, chunk, work, emit)
+}
+
+fn stream_within<const N: usize, S: Default + Send, E: Send>(
+    most: usize,
+    rows: usize,
+    chunk: usize,
+    work: impl Fn(Range<usize>, &mut S, &mut [Vec<u32>; N], usize) -> Result<usize, E> + Sync,
     emit: impl FnMut([Vec<u32>; N]) -> Result<(), E> + Send,
 ) -> Result<(), E> {
     let width = 16 * rayon::current_num_threads();
@@ -233,16 +243,16 @@ pub(crate) fn stream<const N: usize, S: Default + Send, E: From<X> + Send, X: Se
             next = end;
         }
         let waiting = AtomicUsize::new(pieces.iter().map(|p| p.out[0].len()).sum());
-        let compute = || -> Result<(), X> {
-            let one = |space: &mut S, (place, piece): (usize, &mut Piece<N>)| -> Result<(), X> {
+        let compute = || -> Result<(), E> {
+            let one = |space: &mut S, (place, piece): (usize, &mut Piece<N>)| -> Result<(), E> {
                 // The first piece can always be handed on; the others stop when too much waits for it.
-                while !piece.rows.is_empty() && (place == 0 || waiting.load(Ordering::Relaxed) < WAITING) {
+                while !piece.rows.is_empty() && (place == 0 || waiting.load(Ordering::Relaxed) < most) {
                     let before = piece.out[0].len();
-                    if place == 0 && before >= WAITING {
+                    if place == 0 && before >= most {
                         break;
                     }
                     let block = piece.rows.start..piece.rows.end.min(piece.rows.start + BLOCK);
-                    piece.rows.start = work(block, space, &mut piece.out, WAITING)?.max(piece.rows.start + 1);
+                    piece.rows.start = work(block, space, &mut piece.out, most)?.max(piece.rows.start + 1);
                     waiting.fetch_add(piece.out[0].len() - before, Ordering::Relaxed);
                 }
                 Ok(())
@@ -293,5 +303,58 @@ impl<const N: usize, E, F: FnMut([Vec<u32>; N]) -> Result<(), E>> Chunks<N, F> {
 
     fn finish(mut self) -> Result<(), E> {
         if self.held[0].is_empty() { Ok(()) } else { (self.emit)(self.held) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Row `r` gives `r % 7` entries, and every 5,000th row 3,000.
+    fn entries(row: usize) -> usize {
+        if row % 5000 == 4999 { 3000 } else { row % 7 }
+    }
+
+    #[test]
+    fn chunks_are_the_whole_whatever_may_wait() {
+        const ROWS: usize = 40_000;
+        let whole: Vec<u32> = (0..ROWS).flat_map(|row| std::iter::repeat_n(row as u32, entries(row))).collect();
+        let work = |rows: Range<usize>, (): &mut (), out: &mut [Vec<u32>; 1], limit: usize| {
+            for row in rows.clone() {
+                out[0].resize(out[0].len() + entries(row), row as u32);
+                if out[0].len() > limit {
+                    return Ok(row + 1);
+                }
+            }
+            Ok(rows.end)
+        };
+        for (most, chunk) in [(1, 1000), (100, 1), (5000, 4096), (1 << 20, 100_000), (1 << 20, usize::MAX)] {
+            let mut all = Vec::new();
+            let done: Result<(), ()> = stream_within(most, ROWS, chunk, work, |[part]| {
+                assert!(part.len() == chunk || all.len() + part.len() == whole.len());
+                all.extend(part);
+                Ok(())
+            });
+            assert!(done.is_ok() && all == whole, "{most} {chunk}");
+        }
+    }
+
+    #[test]
+    fn the_first_error_ends_it() {
+        let work = |rows: Range<usize>, (): &mut (), out: &mut [Vec<u32>; 1], _: usize| {
+            if rows.contains(&9000) {
+                return Err("work");
+            }
+            out[0].extend(rows.clone().map(|r| r as u32));
+            Ok(rows.end)
+        };
+        assert_eq!(stream(10_000, 100, work, |_| Ok(())), Err("work"));
+        let mut told = 0;
+        let emit = |_: [Vec<u32>; 1]| {
+            told += 1;
+            Err("emit")
+        };
+        assert_eq!(stream(8000, 100, work, emit), Err("emit"));
+        assert_eq!(told, 1);
     }
 }
