@@ -26,8 +26,11 @@ pub use dataset::{
     check_collection_name,
 };
 pub use dimension::{
-    Column, ColumnType, Comparison, DataId, DimensionError, DimensionGroup, DimensionValue, Element, ElementStorage,
-    Expression, ExpressionError, InItem, Literal, Operand, ResolvedColumn, Scope, Universe,
+    BadRow, BadRows, BandCodes, Column, ColumnType, Comparison, DEFAULT_BANDS, DataId, DimensionError, DimensionGroup,
+    DimensionValue, Element, ElementStorage, Expression, ExpressionError, FieldLayout, FieldOrder, IdentifierKind,
+    IdentifierLayout, InItem, IntView, IntViewMut, LimitBy, Literal, NameCodes, OnError, Operand, PackColumn,
+    PackError, PackLayout, Packed, Packer, RUBIN_CONTROLLERS, ResolvedColumn, RubinControllers, Scope, Universe,
+    Unpacked, UnpackedColumn,
 };
 pub use registry::{
     FoldSummary, Inserted, NewDataset, OrderBy, QuantumRecord, QuantumStatus, Query, Registry, RegistryError,

@@ -1,7 +1,8 @@
 //! What names a piece of data?
 //!
 //! [`Universe`] has all dimensions (visit, detector, patch …) and what each needs and fixes; a [`DataId`] gives them
-//! values; a [`DimensionGroup`] says which values something needs; an [`Expression`] chooses among them.
+//! values; a [`DimensionGroup`] says which values something needs; an [`Expression`] chooses among them; a [`Packer`] writes
+//! them as one integer, and back.
 //!
 //! Left out: where records are kept (`registry`, `snapshot`), what a tract is on the sky (`skymap`).
 
@@ -11,6 +12,7 @@ mod error;
 mod expression;
 mod group;
 mod near_miss;
+mod pack;
 mod universe;
 
 pub use data_id::{DataId, DimensionValue};
@@ -20,4 +22,9 @@ pub use expression::{Comparison, Expression, ExpressionError, InItem, Literal, O
 pub use group::DimensionGroup;
 pub(crate) use group::check_text;
 pub(crate) use near_miss::{did_you_mean, near_miss};
+pub use pack::{
+    BadRow, BadRows, BandCodes, DEFAULT_BANDS, FieldLayout, FieldOrder, IdentifierKind, IdentifierLayout, IntView,
+    IntViewMut, LimitBy, NameCodes, OnError, PackColumn, PackError, PackLayout, Packed, Packer, RUBIN_CONTROLLERS,
+    RubinControllers, Unpacked, UnpackedColumn,
+};
 pub use universe::Universe;
