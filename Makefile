@@ -41,6 +41,8 @@ lint: system ## formatting, lints and documentation without a warning
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) clippy --locked --no-default-features --all-targets -- -D warnings
 	$(CARGO) clippy --locked -p bunter-python -- -D warnings
+	@if command -v ruff >/dev/null; then ruff check python && ruff format --check python; \
+	else echo "lint: there is no ruff, so the Python sources are not looked at"; fi
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
 
 bench: system ## every bench, each beside its limit or its peer

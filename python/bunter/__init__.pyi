@@ -261,7 +261,9 @@ class Packer:
         on_error: OnError = "raise",
         **keywords: Any,
     ) -> Any: ...
-    def unpack(self, ids: Any, columns: Sequence[str] | None = None, *, on_error: OnError = "raise") -> dict[str, Any]: ...
+    def unpack(
+        self, ids: Any, columns: Sequence[str] | None = None, *, on_error: OnError = "raise"
+    ) -> dict[str, Any]: ...
 
 class Snapshot:
     @staticmethod
@@ -341,13 +343,31 @@ class Butler:
     ) -> StoredDataset: ...
     def enter(self, stored: Iterable[StoredDataset]) -> int: ...
     def find_dataset(
-        self, dataset_type: str, data_id: DataId | None = None, /, *, collections: Names | None = None, **keywords: Value
+        self,
+        dataset_type: str,
+        data_id: DataId | None = None,
+        /,
+        *,
+        collections: Names | None = None,
+        **keywords: Value,
     ) -> DatasetRef | None: ...
     def exists(
-        self, dataset_type: str, data_id: DataId | None = None, /, *, collections: Names | None = None, **keywords: Value
+        self,
+        dataset_type: str,
+        data_id: DataId | None = None,
+        /,
+        *,
+        collections: Names | None = None,
+        **keywords: Value,
     ) -> bool: ...
     def file_path(
-        self, dataset_type: str, data_id: DataId | None = None, /, *, collections: Names | None = None, **keywords: Value
+        self,
+        dataset_type: str,
+        data_id: DataId | None = None,
+        /,
+        *,
+        collections: Names | None = None,
+        **keywords: Value,
     ) -> Path: ...
     def query_datasets(
         self,

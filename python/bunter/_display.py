@@ -32,9 +32,9 @@ def table_text(table):
     names = table.column_names
     rows = _rows(table)
     widths = [max([len(n)] + [len(r[i]) for r in rows]) for i, n in enumerate(names)]
-    lines = ["  ".join(n.ljust(w) for n, w in zip(names, widths)).rstrip()]
+    lines = ["  ".join(n.ljust(w) for n, w in zip(names, widths, strict=True)).rstrip()]
     lines.append("  ".join("-" * w for w in widths))
-    lines += ["  ".join(v.ljust(w) for v, w in zip(row, widths)).rstrip() for row in rows]
+    lines += ["  ".join(v.ljust(w) for v, w in zip(row, widths, strict=True)).rstrip() for row in rows]
     if len(table) > len(rows):
         lines.append(f"… {_count(len(table) - len(rows), 'more row')}")
     lines.append(f"[{_count(len(table), 'row')} x {_count(len(names), 'column')}]")

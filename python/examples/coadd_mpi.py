@@ -2,17 +2,18 @@
 
     mpirun -n 4 python coadd_mpi.py REPOSITORY SKYMAP --output coadds/run1
 
-Rank 0 opens the repository and broadcasts the butler, which travels as a snapshot of the registry: no other rank asks the
-database. Each rank takes every n-th patch, reads of each image the pixels that overlap it, stacks them, and writes the file.
-The rows go back to rank 0, which enters them in one transaction.
+Rank 0 opens the repository and broadcasts the butler, which travels as a snapshot of the registry: no other rank asks
+the database. Each rank takes every n-th patch, reads of each image the pixels that overlap it, stacks them, and writes
+the file. The rows go back to rank 0, which enters them in one transaction.
 """
 
 import argparse
 import sys
 import traceback
 
-import bunter
 from mpi4py import MPI
+
+import bunter
 
 
 def parse(arguments):

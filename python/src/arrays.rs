@@ -44,9 +44,9 @@ pub(crate) fn reals<'py>(value: &Bound<'py, PyAny>, name: &str) -> PyResult<Boun
 /// Degrees: plain numbers, or a quantity that says its unit (`astropy.units.Quantity`, `Angle`).
 pub(crate) fn degrees<'py>(value: &Bound<'py, PyAny>, name: &str) -> PyResult<Bound<'py, PyArrayDyn<f64>>> {
     if value.hasattr("to_value")? && value.hasattr("unit")? {
-        let plain = value.call_method1("to_value", ("deg",)).map_err(|e| {
-            usage(format!("`{name}` cannot be converted to degrees: {}", e.value(value.py())))
-        })?;
+        let plain = value
+            .call_method1("to_value", ("deg",))
+            .map_err(|e| usage(format!("`{name}` cannot be converted to degrees: {}", e.value(value.py()))))?;
         return reals(&plain, name);
     }
     reals(value, name)

@@ -10,8 +10,9 @@ use bunter::datastore::{Dataset, Transfer};
 use bunter::ranks::{BuildError, coadd_quanta};
 use bunter::snapshot::property;
 use bunter::{
-    Butler, ButlerError, CollectionType, DataIdQuery, DatasetType, DimensionValue, Expression, IngestOptions,
-    OrderBy, OverlapQuery, PathTemplate, Query, Region, RegistryReader, Snapshot, Storage, StorageClass, Universe,
+    Butler, ButlerError, CollectionType, Comparison, DataIdQuery, DatasetType, DimensionValue, Expression,
+    IngestOptions, Literal, Operand, OrderBy, OverlapQuery, PathTemplate, Query, Region, RegistryReader, Snapshot,
+    Storage, StorageClass, Universe,
 };
 use numpy::IntoPyArray;
 use pyo3::prelude::*;
@@ -75,7 +76,9 @@ fn local_path(address: &Bound<'_, PyAny>) -> PyResult<PathBuf> {
             return Err(usage(format!("{text}: repositories are opened by path or file:// URL, not over {scheme}")));
         }
     }
-    address.extract::<PathBuf>().map_err(|_| wrong_type(format!("a repository is named by a path, not by {}", kind_of(address))))
+    address
+        .extract::<PathBuf>()
+        .map_err(|_| wrong_type(format!("a repository is named by a path, not by {}", kind_of(address))))
 }
 
 /// An expression and a data ID, together.
@@ -85,11 +88,12 @@ fn filter(condition: Option<&str>, keywords: Option<&Bound<'_, PyDict>>) -> PyRe
         terms.push(Expression::parse(text).or_raise()?);
     }
     for (name, value) in data_id(None, keywords)?.iter() {
-        let text = match value {
-            DimensionValue::Int(v) => format!("{name} = {v}"),
-            DimensionValue::Str(v) => format!("{name} = '{}'", v.replace('\'', "''")),
+        let literal = match value {
+            DimensionValue::Int(v) => Literal::Int(*v),
+            DimensionValue::Str(v) => Literal::Str(v.to_string()),
         };
-        terms.push(Expression::parse(&text).or_raise()?);
+        let dimension = Operand::Identifier { element: name.to_owned(), field: None };
+        terms.push(Expression::Compare(Comparison::Eq, dimension, Operand::Literal(literal)));
     }
     Ok(Expression::all_of(terms))
 }
@@ -104,7 +108,10 @@ fn query(
     let limit = match limit {
         Some(limit) => {
             let rows = crate::data_id::integer(limit, "limit")?;
-            Some(usize::try_from(rows).map_err(|_| usage(format!("limit is {rows}, but a number of rows is not negative")))?)
+            Some(
+                usize::try_from(rows)
+                    .map_err(|_| usage(format!("limit is {rows}, but a number of rows is not negative")))?,
+            )
         }
         None => None,
     };
@@ -173,9 +180,8 @@ impl PyButler {
     }
 
     fn run_of(&self, run: Option<String>) -> PyResult<String> {
-        run.or_else(|| self.run.clone()).ok_or_else(|| {
-            usage("say which run the dataset goes to: `run=…` here, or when the butler is opened")
-        })
+        run.or_else(|| self.run.clone())
+            .ok_or_else(|| usage("say which run the dataset goes to: `run=…` here, or when the butler is opened"))
     }
 
     fn of_snapshot(snapshot: Snapshot, root: PathBuf, pickle_as: PickleAs) -> PyResult<Self> {
@@ -219,7 +225,8 @@ fn to_python(py: Python<'_>, dataset: Dataset) -> PyResult<Bound<'_, PyAny>> {
 /// A Python object as a dataset of a storage class.
 fn from_python(value: &Bound<'_, PyAny>, storage_class: StorageClass) -> PyResult<Dataset> {
     let py = value.py();
-    let wrong = || wrong_type(format!("a dataset of storage class {storage_class} is needed, this is {}", kind_of(value)));
+    let wrong =
+        || wrong_type(format!("a dataset of storage class {storage_class} is needed, this is {}", kind_of(value)));
     Ok(match storage_class {
         StorageClass::Exposure => value.cast::<PyExposure>().map_err(|_| wrong())?.get().to_rust(py)?.into(),
         StorageClass::Coadd => value.cast::<PyCoadd>().map_err(|_| wrong())?.get().to_rust(py)?.into(),
@@ -473,7 +480,9 @@ impl PyButler {
         let mut datasets = Vec::new();
         for item in stored.try_iter()? {
             let item = item?;
-            let item = item.cast::<PyStoredDataset>().map_err(|_| wrong_type(format!("stored datasets are needed, not {}", kind_of(&item))))?;
+            let item = item
+                .cast::<PyStoredDataset>()
+                .map_err(|_| wrong_type(format!("stored datasets are needed, not {}", kind_of(&item))))?;
             datasets.push(item.get().inner.clone());
         }
         let inner = &self.inner;
@@ -541,7 +550,7 @@ impl PyButler {
         run(py, || -> Result<PathBuf, ButlerError> {
             let collections: Vec<&str> = collections.iter().map(String::as_str).collect();
             let found = inner.find(dataset_type, &id, &collections)?;
-            Ok(inner.datastore().path(&found.file)?.clone())
+            Ok(inner.datastore().path(&found.file)?)
         })
     }
 
@@ -825,7 +834,9 @@ impl PyButler {
             "hardlink" => Transfer::Hardlink,
             "symlink" => Transfer::Symlink,
             "direct" => Transfer::Direct,
-            other => return Err(usage(format!("transfer is copy, move, hardlink, symlink or direct, not \"{other}\""))),
+            other => {
+                return Err(usage(format!("transfer is copy, move, hardlink, symlink or direct, not \"{other}\"")));
+            }
         };
         let storage = match storage {
             "fits" => Storage::Fits,

@@ -57,7 +57,10 @@ where
     T::Native: Element,
 {
     let view = ArrayView1::from(&**array.values());
-    #[expect(unsafe_code, reason = "the table is frozen and holds the buffer: the memory stays while numpy's array refers to it")]
+    #[expect(
+        unsafe_code,
+        reason = "the table is frozen and holds the buffer: the memory stays while numpy's array refers to it"
+    )]
     let shared = unsafe { PyArray1::borrow_from_array(&view, table.clone()) };
     // Arrow's buffers are shared by all tables that were made of them.
     shared.call_method1("setflags", (false,))?;
@@ -130,9 +133,9 @@ fn value<'py>(py: Python<'py>, name: &str, array: &ArrayRef, row: usize) -> PyRe
             let keys = dictionary.normalized_keys();
             value(py, name, dictionary.values(), keys[row])
         }
-        other => {
-            Err(usage(format!("column `{name}` of type {other} has no equal in numpy: use `to_arrow()`, or leave it out")))
-        }
+        other => Err(usage(format!(
+            "column `{name}` of type {other} has no equal in numpy: use `to_arrow()`, or leave it out"
+        ))),
     }
 }
 
@@ -190,7 +193,8 @@ fn from_numpy(name: &str, values: &Bound<'_, PyAny>) -> PyResult<ArrayRef> {
     let (kind, size): (char, usize) = (dtype.getattr("kind")?.extract()?, dtype.getattr("itemsize")?.extract()?);
     macro_rules! primitive {
         ($code:literal, $arrow:ident) => {{
-            let native: Bound<'_, PyArray1<<$arrow as ArrowPrimitiveType>::Native>> = require(&array, $code)?.cast_into()?;
+            let native: Bound<'_, PyArray1<<$arrow as ArrowPrimitiveType>::Native>> =
+                require(&array, $code)?.cast_into()?;
             let values = native.to_vec().map_err(|e| usage(format!("column `{name}`: {e}")))?;
             Arc::new(PrimitiveArray::<$arrow>::try_new(values.into(), nulls).or_raise()?) as ArrayRef
         }};
@@ -228,7 +232,8 @@ fn texts(name: &str, array: &Bound<'_, PyAny>, nulls: Option<&NullBuffer>) -> Py
         } else if let Ok(text) = item.extract::<String>() {
             values.push(Some(text));
         } else if let Ok(bytes) = item.cast::<PyBytes>() {
-            let text = std::str::from_utf8(bytes.as_bytes()).map_err(|_| usage(format!("column `{name}`, row {row}: no UTF-8")))?;
+            let text = std::str::from_utf8(bytes.as_bytes())
+                .map_err(|_| usage(format!("column `{name}`, row {row}: no UTF-8")))?;
             values.push(Some(text.to_owned()));
         } else {
             return Err(wrong_type(format!(

@@ -35,9 +35,8 @@ pub(crate) fn data_id(mapping: Option<&Bound<'_, PyAny>>, keywords: Option<&Boun
 }
 
 fn set(id: &mut DataId, name: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
-    let name: String = name
-        .extract()
-        .map_err(|_| wrong_type(format!("a dimension is named by a text, not by {}", kind_of(name))))?;
+    let name: String =
+        name.extract().map_err(|_| wrong_type(format!("a dimension is named by a text, not by {}", kind_of(name))))?;
     let (dimension, kind) = Universe::builtin().dimension(&name).or_raise()?;
     let value = match kind {
         ColumnType::Int => DimensionValue::Int(integer(value, &name)?),
@@ -60,7 +59,8 @@ pub(crate) fn integer(value: &Bound<'_, PyAny>, name: &str) -> PyResult<i64> {
 }
 
 fn text(value: &Bound<'_, PyAny>, name: &str) -> PyResult<String> {
-    let text = value.cast::<PyString>().map_err(|_| wrong_type(format!("`{name}` is a text, not {}", kind_of(value))))?;
+    let text =
+        value.cast::<PyString>().map_err(|_| wrong_type(format!("`{name}` is a text, not {}", kind_of(value))))?;
     Ok(text.to_str().map_err(|_| usage(format!("`{name}` holds characters that are no Unicode")))?.to_owned())
 }
 

@@ -81,7 +81,8 @@ fn box_of(value: Option<&Bound<'_, PyAny>>, shape: &[usize]) -> PyResult<PixelBo
 }
 
 fn copy<T: Element + Clone>(array: &Py<PyArray2<T>>, py: Python<'_>, name: &str) -> PyResult<ndarray::Array2<T>> {
-    let array = array.bind(py).try_readonly().map_err(|_| usage(format!("`{name}` is being written to by another call")))?;
+    let array =
+        array.bind(py).try_readonly().map_err(|_| usage(format!("`{name}` is being written to by another call")))?;
     Ok(array.as_array().to_owned())
 }
 
@@ -322,7 +323,8 @@ pub(crate) struct PyCoadd {
 
 impl PyCoadd {
     pub(crate) fn of(py: Python<'_>, coadd: Coadd) -> Self {
-        let Coadd { bbox, image, mask, variance, n_image, weight, mask_planes, wcs, zero_point, inputs, metadata } = coadd;
+        let Coadd { bbox, image, mask, variance, n_image, weight, mask_planes, wcs, zero_point, inputs, metadata } =
+            coadd;
         Self {
             image: image.into_pyarray(py).unbind(),
             mask: mask.into_pyarray(py).unbind(),

@@ -117,7 +117,12 @@ fn hold<'py>(name: &str, value: &Bound<'py, PyAny>) -> PyResult<Held<'py>> {
     let ma = numpy(py)?.getattr("ma")?;
     let mut missing: Option<Vec<bool>> = if ma.call_method1("is_masked", (value,))?.is_truthy()? {
         let mask = ma.call_method1("getmaskarray", (value,))?;
-        Some(mask.cast::<PyArray1<bool>>().map_err(|_| usage(format!("`{name}` should have one dimension")))?.to_vec().map_err(usage)?)
+        Some(
+            mask.cast::<PyArray1<bool>>()
+                .map_err(|_| usage(format!("`{name}` should have one dimension")))?
+                .to_vec()
+                .map_err(usage)?,
+        )
     } else {
         None
     };
@@ -152,7 +157,8 @@ fn hold<'py>(name: &str, value: &Bound<'py, PyAny>) -> PyResult<Held<'py>> {
             keywords.set_item("return_inverse", true)?;
             let unique = numpy(py)?.call_method("unique", (&array,), Some(&keywords))?;
             let names = unique.get_item(0)?.call_method0("tolist")?;
-            let names = names.try_iter()?.map(|n| text(name, &n?).map(|t| Some(Arc::from(t)))).collect::<PyResult<Vec<_>>>()?;
+            let names =
+                names.try_iter()?.map(|n| text(name, &n?).map(|t| Some(Arc::from(t)))).collect::<PyResult<Vec<_>>>()?;
             let keys = numpy(py)?.call_method1("require", (unique.get_item(1)?, "i4", ["C", "A", "E"].to_vec()))?;
             let keys = keys.cast::<PyArray1<i32>>().map_err(|_| usage(format!("`{name}` is no column")))?;
             Values::Keys(keys.to_vec().map_err(usage)?, names.into())
@@ -168,7 +174,8 @@ fn hold<'py>(name: &str, value: &Bound<'py, PyAny>) -> PyResult<Held<'py>> {
                     continue;
                 }
                 let text = text(name, &item)?;
-                let next = i32::try_from(names.len()).map_err(|_| usage(format!("`{name}` has too many different texts")))?;
+                let next =
+                    i32::try_from(names.len()).map_err(|_| usage(format!("`{name}` has too many different texts")))?;
                 let code = *codes.entry(text).or_insert_with_key(|text| {
                     names.push(Some(Arc::from(text.as_str())));
                     next
@@ -184,7 +191,9 @@ fn hold<'py>(name: &str, value: &Bound<'py, PyAny>) -> PyResult<Held<'py>> {
             }
             Values::Keys(keys, names.into())
         }
-        _ => return Err(wrong_type(format!("`{name}` should be integers or texts, but its values are of type {dtype}"))),
+        _ => {
+            return Err(wrong_type(format!("`{name}` should be integers or texts, but its values are of type {dtype}")));
+        }
     };
     Ok(Held { name: name.to_owned(), values, missing })
 }
@@ -249,7 +258,12 @@ impl From<Packer> for PyPacker {
 }
 
 impl PyPacker {
-    pub(crate) fn of_sky_map(name: &str, tracts: u64, patches: u64, bands: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+    pub(crate) fn of_sky_map(
+        name: &str,
+        tracts: u64,
+        patches: u64,
+        bands: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
         let bands = match bands.filter(|b| !b.is_none()) {
             None => BandCodes::None,
             Some(bands) => band_codes(bands)?,
@@ -298,7 +312,8 @@ fn band_codes(bands: &Bound<'_, PyAny>) -> PyResult<BandCodes> {
         for (name, code) in dict.iter() {
             let name: String = name.extract()?;
             let code = integer(&code, &name)?;
-            let code = u64::try_from(code).map_err(|_| usage(format!("the code of band `{name}` is {code}, which is negative")))?;
+            let code = u64::try_from(code)
+                .map_err(|_| usage(format!("the code of band `{name}` is {code}, which is negative")))?;
             codes.push((name, code));
         }
         return Ok(BandCodes::Codes(codes.into_iter().collect(), None));
@@ -462,11 +477,19 @@ impl PyPacker {
         let held = self.hold(columns, keywords)?;
         let packer = &self.inner;
         if all_scalars(&held) && out.is_none() {
-            let columns = held.iter().map(|h| Ok((h.name.as_str(), h.column()?))).collect::<Result<Vec<_>, _>>().or_raise()?;
+            let columns = held
+                .iter()
+                .map(|h| Ok((h.name.as_str(), h.column()?)))
+                .collect::<Result<Vec<_>, PackError>>()
+                .or_raise()?;
             let packed = run(py, || packer.pack_columns(&columns, OnError::Fail))?;
             return Ok(packed.ids.first().copied().unwrap_or_default().into_pyobject(py)?.into_any());
         }
-        let columns = held.iter().map(|h| Ok((h.name.as_str(), h.column()?))).collect::<Result<Vec<_>, _>>().or_raise()?;
+        let columns = held
+            .iter()
+            .map(|h| Ok((h.name.as_str(), h.column()?)))
+            .collect::<Result<Vec<_>, PackError>>()
+            .or_raise()?;
         if let Some(array) = out {
             let mut output = borrow_mut(array)?;
             let rows = output.view().len();

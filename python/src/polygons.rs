@@ -79,16 +79,17 @@ impl PyPolygons {
 
 /// Whether offsets cut the vertices into pieces, whatever these are.
 fn is_shape(offsets: &[u64], vertices: usize) -> bool {
-    offsets.first() == Some(&0)
-        && offsets.last() == Some(&(vertices as u64))
-        && offsets.is_sorted()
+    offsets.first() == Some(&0) && offsets.last() == Some(&(vertices as u64)) && offsets.is_sorted()
 }
 
 /// Offsets of any integer type.
 fn offsets_of(value: &Bound<'_, PyAny>) -> PyResult<Vec<u64>> {
     let (array, kind) = as_array(value, "offsets")?;
     if !matches!(kind, 'i' | 'u') {
-        return Err(wrong_type(format!("`offsets` should be integers, but its values are of type {}", array.getattr("dtype")?)));
+        return Err(wrong_type(format!(
+            "`offsets` should be integers, but its values are of type {}",
+            array.getattr("dtype")?
+        )));
     }
     if array.call_method0("ravel")?.call_method1("__lt__", (0,))?.call_method0("any")?.is_truthy()? {
         return Err(usage("`offsets` has negative values"));
@@ -117,12 +118,17 @@ impl PyPolygons {
             (Some(offsets), [_]) => offsets_of(offsets)?,
             (None, [k]) => vec![0, *k as u64],
             (None, [n, k]) => (0..=*n as u64).map(|i| i * *k as u64).collect(),
-            _ => return Err(usage(format!("vertices of shape {shape:?}: expected (n, k), or (k,), perhaps with offsets"))),
+            _ => {
+                return Err(usage(format!(
+                    "vertices of shape {shape:?}: expected (n, k), or (k,), perhaps with offsets"
+                )));
+            }
         };
         let (ra, dec) = (readonly(&ra)?, readonly(&dec)?);
         let (ra, dec) = (ra.as_slice().map_err(usage)?, dec.as_slice().map_err(usage)?);
         run(py, || {
-            let mut vectors = (Vec::with_capacity(ra.len()), Vec::with_capacity(ra.len()), Vec::with_capacity(ra.len()));
+            let mut vectors =
+                (Vec::with_capacity(ra.len()), Vec::with_capacity(ra.len()), Vec::with_capacity(ra.len()));
             for (row, (ra, dec)) in ra.iter().zip(dec).enumerate() {
                 if !ra.is_finite() || !(-90.0..=90.0).contains(dec) {
                     let problem = format!("vertex {row} is ({ra}, {dec}) deg, which is not a position on the sky");

@@ -36,7 +36,8 @@ fn positions(pair: &Pair<'_>) -> PyResult<Vec<LonLat>> {
 /// `[[ra, dec], …]`, degrees.
 fn vertices<'py>(py: Python<'py>, polygon: &ConvexPolygon) -> Bound<'py, PyAny> {
     let sky: Vec<LonLat> = polygon.vertices().iter().map(|v: &UnitVector| v.to_lon_lat()).collect();
-    let array = Array2::from_shape_fn((sky.len(), 2), |(i, j)| if j == 0 { sky[i].lon_deg() } else { sky[i].lat_deg() });
+    let array =
+        Array2::from_shape_fn((sky.len(), 2), |(i, j)| if j == 0 { sky[i].lon_deg() } else { sky[i].lat_deg() });
     array.into_pyarray(py).into_any()
 }
 
@@ -142,7 +143,9 @@ impl PySkyMap {
         match u32::try_from(id).ok().filter(|id| *id < self.inner.len()) {
             Some(id) => Ok(PyTract { map: self.clone(), inner: self.inner.tract(id).or_raise()? }),
             // What `for tract in sky_map` ends with.
-            None => Err(PyIndexError::new_err(SkyMapError::TractOutOfRange { tract: id, count: self.inner.len() }.to_string())),
+            None => Err(PyIndexError::new_err(
+                SkyMapError::TractOutOfRange { tract: id, count: self.inner.len() }.to_string(),
+            )),
         }
     }
 
@@ -269,7 +272,7 @@ impl PySkyMap {
     }
 
     fn __hash__(&self) -> u64 {
-        self.inner.sha1().iter().take(8).fold(0, |hash, byte| hash << 8 | u64::from(*byte))
+        self.inner.sha1().iter().take(8).fold(0, |hash, byte| (hash << 8) | u64::from(*byte))
     }
 
     fn __repr__(&self) -> String {
@@ -339,7 +342,10 @@ impl PyTract {
         }
         if let Ok(pair) = patch.cast::<PyTuple>() {
             let (x, y): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair.extract()?;
-            return Ok(PyPatch { map: self.map.clone(), inner: self.inner.patch_at(number(&x, "patch")?, number(&y, "patch")?).or_raise()? });
+            return Ok(PyPatch {
+                map: self.map.clone(),
+                inner: self.inner.patch_at(number(&x, "patch")?, number(&y, "patch")?).or_raise()?,
+            });
         }
         Ok(PyPatch { map: self.map.clone(), inner: self.inner.patch(number(patch, "patch")?).or_raise()? })
     }
@@ -384,7 +390,12 @@ impl PyTract {
     fn __repr__(&self) -> String {
         let (nx, ny) = self.inner.num_patches();
         let centre = self.inner.centre();
-        format!("Tract({}, ({:.4}, {:.4}) deg, {nx} x {ny} patches)", self.inner.id(), centre.lon_deg(), centre.lat_deg())
+        format!(
+            "Tract({}, ({:.4}, {:.4}) deg, {nx} x {ny} patches)",
+            self.inner.id(),
+            centre.lon_deg(),
+            centre.lat_deg()
+        )
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {

@@ -97,8 +97,9 @@ impl PySnapshot {
             Some(dict) if dict.is_instance_of::<PyDict>() => {
                 let mut types = Vec::new();
                 for (name, filter) in dict.cast::<PyDict>()?.iter() {
-                    let filter: Option<String> =
-                        filter.extract().map_err(|_| wrong_type(format!("an expression is a text, not {}", kind_of(&filter))))?;
+                    let filter: Option<String> = filter
+                        .extract()
+                        .map_err(|_| wrong_type(format!("an expression is a text, not {}", kind_of(&filter))))?;
                     types.push((name.extract()?, filter.map(|f| Expression::parse(&f)).transpose().or_raise()?));
                 }
                 types
@@ -146,7 +147,10 @@ impl PySnapshot {
         run(py, || {
             let failed = |source| ButlerError::Io { doing: "write", path: path.clone(), source };
             let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).map_or(PathBuf::from("."), PathBuf::from);
-            let temporary = folder.join(format!(".snapshot-{}.tmp", uuid::Uuid::from_u64_pair(u64::from(std::process::id()), inner.as_bytes().len() as u64)));
+            let temporary = folder.join(format!(
+                ".snapshot-{}.tmp",
+                uuid::Uuid::from_u64_pair(u64::from(std::process::id()), inner.as_bytes().len() as u64)
+            ));
             let result = std::fs::write(&temporary, inner.as_bytes())
                 .and_then(|()| std::fs::File::open(&temporary)?.sync_all())
                 .and_then(|()| std::fs::rename(&temporary, &path));

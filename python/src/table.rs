@@ -76,7 +76,8 @@ impl PyTable {
             names.into_iter().map(|n| Ok((n.clone(), value.get_item(n)?))).collect::<PyResult<_>>()?
         } else if let Ok(dict) = value.cast::<PyDict>() {
             let name = |name: Bound<'_, PyAny>| {
-                name.extract::<String>().map_err(|_| wrong_type(format!("a column is named by a text, not by {}", kind_of(&name))))
+                name.extract::<String>()
+                    .map_err(|_| wrong_type(format!("a column is named by a text, not by {}", kind_of(&name))))
             };
             dict.iter().map(|(n, v)| Ok((name(n)?, v))).collect::<PyResult<_>>()?
         } else {
@@ -157,18 +158,23 @@ impl PyTable {
             let batch = if indices.step == 1 {
                 this.batch.slice(indices.start.max(0) as usize, indices.slicelength as usize)
             } else {
-                let rows = (0..indices.slicelength as i64).map(|i| (indices.start as i64 + i * indices.step as i64) as u64);
+                let rows =
+                    (0..indices.slicelength as i64).map(|i| (indices.start as i64 + i * indices.step as i64) as u64);
                 let rows = arrow::array::UInt64Array::from_iter_values(rows);
                 arrow::compute::take_record_batch(&this.batch, &rows).or_raise()?
             };
             return Ok(Self::from(batch).into_pyobject(py)?.into_any());
         }
         if let Ok(names) = key.cast::<PyList>() {
-            let at = names.iter().map(|n| this.column_at(n.cast::<PyString>()?.to_str()?)).collect::<PyResult<Vec<_>>>()?;
+            let at =
+                names.iter().map(|n| this.column_at(n.cast::<PyString>()?.to_str()?)).collect::<PyResult<Vec<_>>>()?;
             return Ok(Self::from(this.batch.project(&at).or_raise()?).into_pyobject(py)?.into_any());
         }
         let Ok(index) = crate::data_id::integer(key, "row") else {
-            return Err(wrong_type(format!("a table is indexed by column names, row numbers and slices, not by {}", kind_of(key))));
+            return Err(wrong_type(format!(
+                "a table is indexed by column names, row numbers and slices, not by {}",
+                kind_of(key)
+            )));
         };
         let rows = this.batch.num_rows() as i64;
         let row = if index < 0 { index.saturating_add(rows) } else { index };
@@ -326,7 +332,10 @@ fn capsule<'py>(value: &Bound<'py, PyAny>, what: &str) -> PyResult<Bound<'py, Py
 fn import_stream(value: &Bound<'_, PyAny>) -> PyResult<RecordBatch> {
     let capsule = capsule(&value.call_method0("__arrow_c_stream__")?, "__arrow_c_stream__")?;
     let pointer = capsule.pointer_checked(Some(c"arrow_array_stream"))?.cast::<FFI_ArrowArrayStream>();
-    #[expect(unsafe_code, reason = "the capsule's name says what is in it; the stream is moved out, as Arrow's interface asks")]
+    #[expect(
+        unsafe_code,
+        reason = "the capsule's name says what is in it; the stream is moved out, as Arrow's interface asks"
+    )]
     let stream = unsafe { FFI_ArrowArrayStream::from_raw(pointer.as_ptr()) };
     // The producer may be Python code, which needs the interpreter: it is not detached here.
     let reader = RecordBatchStreamReader::try_new(stream).or_raise()?;
@@ -337,13 +346,15 @@ fn import_stream(value: &Bound<'_, PyAny>) -> PyResult<RecordBatch> {
 
 fn import_array(value: &Bound<'_, PyAny>) -> PyResult<RecordBatch> {
     let pair = value.call_method0("__arrow_c_array__")?;
-    let (schema, array): (Bound<'_, PyAny>, Bound<'_, PyAny>) = pair
-        .extract()
-        .map_err(|_| wrong_type("`__arrow_c_array__` did not give two capsules"))?;
+    let (schema, array): (Bound<'_, PyAny>, Bound<'_, PyAny>) =
+        pair.extract().map_err(|_| wrong_type("`__arrow_c_array__` did not give two capsules"))?;
     let (schema, array) = (capsule(&schema, "__arrow_c_array__")?, capsule(&array, "__arrow_c_array__")?);
     let schema = schema.pointer_checked(Some(c"arrow_schema"))?.cast::<FFI_ArrowSchema>();
     let array = array.pointer_checked(Some(c"arrow_array"))?.cast::<FFI_ArrowArray>();
-    #[expect(unsafe_code, reason = "the capsules' names say what is in them; both are moved out, as Arrow's interface asks")]
+    #[expect(
+        unsafe_code,
+        reason = "the capsules' names say what is in them; both are moved out, as Arrow's interface asks"
+    )]
     let data = unsafe {
         let schema = FFI_ArrowSchema::from_raw(schema.as_ptr());
         arrow::ffi::from_ffi(FFI_ArrowArray::from_raw(array.as_ptr()), &schema)

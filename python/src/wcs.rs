@@ -24,7 +24,10 @@ pub(crate) fn header_to_dict<'py>(py: Python<'py>, header: &Header) -> PyResult<
 pub(crate) fn header_to_list<'py>(py: Python<'py>, header: &Header) -> PyResult<Bound<'py, PyList>> {
     let cards = header.cards().iter().map(|card| {
         let value = header_value(py, &card.value)?;
-        PyTuple::new(py, [PyString::new(py, &card.keyword).into_any(), value, PyString::new(py, &card.comment).into_any()])
+        PyTuple::new(
+            py,
+            [PyString::new(py, &card.keyword).into_any(), value, PyString::new(py, &card.comment).into_any()],
+        )
     });
     PyList::new(py, cards.collect::<PyResult<Vec<_>>>()?)
 }
@@ -43,8 +46,9 @@ fn header_value<'py>(py: Python<'py>, value: &HeaderValue) -> PyResult<Bound<'py
 pub(crate) fn header(value: &Bound<'_, PyAny>) -> PyResult<Header> {
     let mut header = Header::default();
     let mut push = |keyword: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>, comment: String| -> PyResult<()> {
-        let keyword: String =
-            keyword.extract().map_err(|_| wrong_type(format!("a header keyword is a text, not {}", kind_of(keyword))))?;
+        let keyword: String = keyword
+            .extract()
+            .map_err(|_| wrong_type(format!("a header keyword is a text, not {}", kind_of(keyword))))?;
         if !matches!(keyword.as_str(), "" | "COMMENT" | "HISTORY") {
             let value = to_header_value(&keyword, value)?;
             header.push(Card { keyword, value, comment });
@@ -61,7 +65,12 @@ pub(crate) fn header(value: &Bound<'_, PyAny>) -> PyResult<Header> {
             push(&keyword, &value, String::new())?;
         }
     } else {
-        let not = || wrong_type(format!("a header is a dictionary or a list of (keyword, value, comment), not {}", kind_of(value)));
+        let not = || {
+            wrong_type(format!(
+                "a header is a dictionary or a list of (keyword, value, comment), not {}",
+                kind_of(value)
+            ))
+        };
         for card in value.try_iter().map_err(|_| not())? {
             let card = card?;
             let card = card.cast::<PyTuple>().map_err(|_| not())?;
@@ -77,7 +86,10 @@ pub(crate) fn header(value: &Bound<'_, PyAny>) -> PyResult<Header> {
 
 fn to_header_value(keyword: &str, value: &Bound<'_, PyAny>) -> PyResult<HeaderValue> {
     let wrong = || {
-        wrong_type(format!("header keyword `{keyword}`: a number, a text, a boolean or None is needed, not {}", kind_of(value)))
+        wrong_type(format!(
+            "header keyword `{keyword}`: a number, a text, a boolean or None is needed, not {}",
+            kind_of(value)
+        ))
     };
     // numpy's scalars are what they hold.
     let plain = if value.hasattr("item")? { value.call_method0("item").map_err(|_| wrong())? } else { value.clone() };
@@ -116,7 +128,9 @@ pub(crate) fn pixel_box(value: &Bound<'_, PyAny>) -> PyResult<PixelBox> {
     let side = |v: &Bound<'_, PyAny>, name| {
         let v = integer(v, name)?;
         let side = u32::try_from(v).ok().filter(|v| *v > 0 && *v <= i32::MAX as u32);
-        side.ok_or_else(|| usage(format!("`{name}` of the box is {v}, but a box has at least one pixel, and at most 2147483647")))
+        side.ok_or_else(|| {
+            usage(format!("`{name}` of the box is {v}, but a box has at least one pixel, and at most 2147483647"))
+        })
     };
     Ok(PixelBox::new(start(x0, "x0")?, start(y0, "y0")?, side(width, "width")?, side(height, "height")?))
 }
@@ -225,9 +239,10 @@ impl PyWcs {
         let pair = Pair::sky(ra, dec)?;
         let ((ra, dec), wcs) = (pair.slices()?, &self.inner);
         let (x, y) = run(py, || {
-            let positions = ra.iter().zip(dec).map(|(ra, dec)| {
-                wcs.sky_to_pixel(LonLat::from_degrees(*ra, *dec)).unwrap_or((f64::NAN, f64::NAN))
-            });
+            let positions = ra
+                .iter()
+                .zip(dec)
+                .map(|(ra, dec)| wcs.sky_to_pixel(LonLat::from_degrees(*ra, *dec)).unwrap_or((f64::NAN, f64::NAN)));
             Ok::<(Vec<f64>, Vec<f64>), bunter::WcsError>(positions.unzip())
         })?;
         Ok((shaped(py, x, &pair.shape)?, shaped(py, y, &pair.shape)?))
@@ -252,7 +267,11 @@ impl PyWcs {
     }
 
     /// The corners of a box of pixels on the sky: ``(ra, dec)``, four each, degrees.
-    fn corners<'py>(&self, py: Python<'py>, bbox: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+    fn corners<'py>(
+        &self,
+        py: Python<'py>,
+        bbox: &Bound<'py, PyAny>,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
         let corners = self.inner.corners(pixel_box(bbox)?);
         let corners = corners.ok_or_else(|| usage("a corner of the box has no position on the sky"))?;
         let (ra, dec) = corners.iter().map(|p| (p.lon_deg(), p.lat_deg())).unzip();

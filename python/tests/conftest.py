@@ -2,8 +2,9 @@
 
 import shutil
 
-import bunter
 import pytest
+
+import bunter
 
 INSTRUMENT = "SimCam"
 

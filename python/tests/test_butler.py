@@ -2,9 +2,10 @@
 
 import threading
 
-import bunter
 import numpy as np
 import pytest
+
+import bunter
 
 INTEGERS = [np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64, np.intp]
 
@@ -94,7 +95,18 @@ def test_errors_have_classes_and_say_what_is_near(butler, first, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "box", [(0, 0, 0, 4), (0, 0, -1, 4), (0, 0, 4), "1234", 5, (0.0, 0, 4, 4), (2**31, 0, 1, 1), (0, 0, 2**40, 1), (True, 0, 1, 1)]
+    "box",
+    [
+        (0, 0, 0, 4),
+        (0, 0, -1, 4),
+        (0, 0, 4),
+        "1234",
+        5,
+        (0.0, 0, 4, 4),
+        (2**31, 0, 1, 1),
+        (0, 0, 2**40, 1),
+        (True, 0, 1, 1),
+    ],
 )
 def test_bad_boxes(butler, first, box):
     with pytest.raises(bunter.UsageError):

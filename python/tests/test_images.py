@@ -1,8 +1,9 @@
 """`Exposure`: made of arrays."""
 
-import bunter
 import numpy as np
 import pytest
+
+import bunter
 
 
 @pytest.fixture(scope="module")

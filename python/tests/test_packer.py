@@ -2,9 +2,10 @@
 
 import threading
 
-import bunter
 import numpy as np
 import pytest
+
+import bunter
 
 INTEGERS = [np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64]
 BANDS = ["g", "r", "i", "z", "y"]
@@ -89,7 +90,24 @@ def test_what_does_not_fit(packer, change):
 
 @pytest.mark.parametrize(
     "ids",
-    [-1, 2**64, 2**63, 81 * 18938 * 5, 1.0, "3", None, True, [1.5], ["a"], [True], np.array([2**64 - 1], np.uint64), [-1], 1j, object(), [[1]]],
+    [
+        -1,
+        2**64,
+        2**63,
+        81 * 18938 * 5,
+        1.0,
+        "3",
+        None,
+        True,
+        [1.5],
+        ["a"],
+        [True],
+        np.array([2**64 - 1], np.uint64),
+        [-1],
+        1j,
+        object(),
+        [[1]],
+    ],
 )
 def test_integers_that_are_none_of_its_own(packer, ids):
     with pytest.raises(bunter.UsageError):
@@ -124,7 +142,14 @@ def test_into_the_callers_buffer(packer):
         assert not out[1::2].any()
     frozen = np.zeros(1000, np.uint64)
     frozen.flags.writeable = False
-    for bad in (np.zeros(1000, np.int16), np.zeros(999, np.uint64), np.zeros(1000), [0] * 1000, np.zeros((10, 100), int), frozen):
+    for bad in (
+        np.zeros(1000, np.int16),
+        np.zeros(999, np.uint64),
+        np.zeros(1000),
+        [0] * 1000,
+        np.zeros((10, 100), int),
+        frozen,
+    ):
         with pytest.raises(bunter.UsageError):
             packer.pack(tract=tract, patch=patch, band="r", out=bad)
     # One array to read and to write.
@@ -166,7 +191,10 @@ def test_the_fields_layouts(sky_map, butler):
 
 def test_tables_are_packed_by_their_columns(packer):
     table = bunter.Table({"tract": [1, 2], "patch": [3, 4], "band": ["r", "i"], "flux": [0.5, 0.6]})
-    assert packer.pack(table).tolist() == [packer.pack(tract=1, patch=3, band="r"), packer.pack(tract=2, patch=4, band="i")]
+    assert packer.pack(table).tolist() == [
+        packer.pack(tract=1, patch=3, band="r"),
+        packer.pack(tract=2, patch=4, band="i"),
+    ]
 
 
 def test_other_threads_go_on(packer):

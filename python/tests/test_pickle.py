@@ -3,9 +3,10 @@
 import copy
 import pickle
 
-import bunter
 import numpy as np
 import pytest
+
+import bunter
 
 
 def goes_round(value):
@@ -47,7 +48,13 @@ def test_tracts_and_patches(sky_map):
 def same_pixels(a, b, names):
     for name in names:
         np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
-    assert (a.bbox, a.wcs, a.zero_point, a.metadata, a.mask_planes) == (b.bbox, b.wcs, b.zero_point, b.metadata, b.mask_planes)
+    assert (a.bbox, a.wcs, a.zero_point, a.metadata, a.mask_planes) == (
+        b.bbox,
+        b.wcs,
+        b.zero_point,
+        b.metadata,
+        b.mask_planes,
+    )
 
 
 def test_images(butler, first):

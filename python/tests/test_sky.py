@@ -1,8 +1,9 @@
 """`SkyMap`, `Polygons`, `Wcs`: numpy in, numpy out."""
 
-import bunter
 import numpy as np
 import pytest
+
+import bunter
 
 
 def test_find_scalars_columns_and_shapes(sky_map):
@@ -193,13 +194,17 @@ def test_wcs_agrees_with_astropy(butler, first):
     np.testing.assert_allclose(back[0], x, atol=1e-7)
     np.testing.assert_allclose(back[1], y, atol=1e-7)
     assert wcs.pixel_scale() == pytest.approx(0.2, rel=0.05)
-    assert bunter.Wcs(reference.to_header(relax=True)).pixel_to_sky(3, 4)[0] == pytest.approx(wcs.pixel_to_sky(3, 4)[0], abs=1e-9)
+    assert bunter.Wcs(reference.to_header(relax=True)).pixel_to_sky(3, 4)[0] == pytest.approx(
+        wcs.pixel_to_sky(3, 4)[0], abs=1e-9
+    )
     assert bunter.Wcs(wcs.to_header()) == wcs
     away = wcs.sky_to_pixel(330.0, -2.0)
     assert np.isnan(away[0]) and isinstance(away[0], float)
 
 
-@pytest.mark.parametrize("header", [{}, {"CTYPE1": 3}, 3, "text", [1, 2], {"CTYPE1": object()}, [("A", 1, "", 4)], {3: 4}])
+@pytest.mark.parametrize(
+    "header", [{}, {"CTYPE1": 3}, 3, "text", [1, 2], {"CTYPE1": object()}, [("A", 1, "", 4)], {3: 4}]
+)
 def test_bad_headers(header):
     with pytest.raises(bunter.UsageError):
         bunter.Wcs(header)

@@ -1,8 +1,9 @@
 """`Table`: from and to numpy, astropy, pandas, pyarrow, polars."""
 
-import bunter
 import numpy as np
 import pytest
+
+import bunter
 
 DTYPES = ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8", ">i4", ">f8", "?"]
 
