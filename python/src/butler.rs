@@ -155,7 +155,7 @@ fn region(text: Option<&str>) -> PyResult<Option<Region>> {
 /// ((64, 64), dtype('float32'))
 /// >>> butler.get("calexp.image", instrument="SimCam", visit=900000, detector=0, bbox=(10, 20, 8, 4)).shape
 /// (4, 8)
-#[pyclass(module = "bunter", name = "Butler", frozen, skip_from_py_object)]
+#[pyclass(module = "bunter", name = "Butler", frozen)]
 pub(crate) struct PyButler {
     pub(crate) inner: Arc<Butler>,
     collections: Option<Vec<String>>,

@@ -181,9 +181,9 @@ fn from_numpy(name: &str, values: &Bound<'_, PyAny>) -> PyResult<ArrayRef> {
     } else {
         None
     };
-    let data = ma.call_method1("getdata", (values,))?;
-    let array = numpy
-        .call_method1("asarray", (data,))
+    let array = ma
+        .call_method1("getdata", (values,))
+        .and_then(|data| numpy.call_method1("asarray", (data,)))
         .map_err(|e| wrong_type(format!("column `{name}` is no array: {}", e.value(py))))?;
     let dimensions: usize = array.getattr("ndim")?.extract()?;
     if dimensions != 1 {

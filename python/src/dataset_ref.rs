@@ -22,7 +22,7 @@ use crate::errors::OrRaise;
 ///     Dimension values, by name.
 /// run : str
 ///     The RUN collection it belongs to.
-#[pyclass(module = "bunter", name = "DatasetRef", frozen, skip_from_py_object)]
+#[pyclass(module = "bunter", name = "DatasetRef", frozen)]
 #[derive(Clone)]
 pub(crate) struct PyDatasetRef {
     pub(crate) inner: DatasetRef,
@@ -94,7 +94,7 @@ impl PyDatasetRef {
 ///     Where its bytes are: relative to the repository, or absolute.
 /// size : int
 ///     How many.
-#[pyclass(module = "bunter", name = "StoredDataset", frozen, skip_from_py_object)]
+#[pyclass(module = "bunter", name = "StoredDataset", frozen)]
 #[derive(Clone)]
 pub(crate) struct PyStoredDataset {
     pub(crate) inner: NewDataset,

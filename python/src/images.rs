@@ -35,7 +35,7 @@ fn plane<'py, T: Element>(value: &Bound<'py, PyAny>, name: &str, dtype: &str) ->
     Ok(cast.cast_into()?)
 }
 
-fn full<'py, T: Element>(py: Python<'py>, shape: &[usize], value: T) -> PyResult<Bound<'py, PyArray2<T>>> {
+fn full<'py, T: Element + Clone>(py: Python<'py>, shape: &[usize], value: T) -> PyResult<Bound<'py, PyArray2<T>>> {
     let [rows, columns] = *shape else { return Err(usage("an image has two dimensions")) };
     Ok(ndarray::Array2::from_elem((rows, columns), value).into_pyarray(py))
 }
@@ -119,7 +119,7 @@ fn copy<T: Element + Clone>(array: &Py<PyArray2<T>>, py: Python<'_>, name: &str)
 /// Box(x0=0, y0=0, width=6, height=4)
 /// >>> exposure.mask_planes["SAT"]
 /// 1
-#[pyclass(module = "bunter", name = "Exposure", frozen, skip_from_py_object)]
+#[pyclass(module = "bunter", name = "Exposure", frozen)]
 pub(crate) struct PyExposure {
     image: Py<PyArray2<f32>>,
     mask: Py<PyArray2<i32>>,
@@ -306,7 +306,7 @@ impl PyExposure {
 ///     Magnitude of one count.
 /// metadata : dict
 ///     Kernel, statistic, band, tract, patch, …
-#[pyclass(module = "bunter", name = "Coadd", frozen, skip_from_py_object)]
+#[pyclass(module = "bunter", name = "Coadd", frozen)]
 pub(crate) struct PyCoadd {
     image: Py<PyArray2<f32>>,
     mask: Py<PyArray2<i32>>,

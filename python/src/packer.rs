@@ -126,9 +126,9 @@ fn hold<'py>(name: &str, value: &Bound<'py, PyAny>) -> PyResult<Held<'py>> {
     } else {
         None
     };
-    let data = ma.call_method1("getdata", (value,))?;
-    let array = numpy(py)?
-        .call_method1("asarray", (data,))
+    let array = ma
+        .call_method1("getdata", (value,))
+        .and_then(|data| numpy(py)?.call_method1("asarray", (data,)))
         .map_err(|e| wrong_type(format!("`{name}` is no column: {}", e.value(py))))?;
     let dimensions: usize = array.getattr("ndim")?.extract()?;
     if dimensions == 0 {
@@ -192,7 +192,9 @@ fn hold<'py>(name: &str, value: &Bound<'py, PyAny>) -> PyResult<Held<'py>> {
             Values::Keys(keys, names.into())
         }
         _ => {
-            return Err(wrong_type(format!("`{name}` should be integers or texts, but its values are of type {dtype}")));
+            return Err(wrong_type(format!(
+                "`{name}` should be integers or texts, but its values are of type {dtype}"
+            )));
         }
     };
     Ok(Held { name: name.to_owned(), values, missing })
@@ -245,7 +247,7 @@ fn masked<'py>(values: Bound<'py, PyAny>, bad: Option<&Vec<bool>>) -> PyResult<B
 /// array([31, 32])
 /// >>> packer.unpack(int(ids[0]))
 /// {'band': 'r', 'patch': 31, 'skymap': 'hsc_rings_v1', 'tract': 9813}
-#[pyclass(module = "bunter", name = "Packer", frozen, skip_from_py_object)]
+#[pyclass(module = "bunter", name = "Packer", frozen)]
 #[derive(Clone)]
 pub(crate) struct PyPacker {
     pub(crate) inner: Packer,

@@ -31,7 +31,7 @@ use crate::run::run;
 /// >>> pairs = left.join(right)
 /// >>> pairs["left"], pairs["right"]
 /// (array([0, 1], dtype=uint32), array([0, 1], dtype=uint32))
-#[pyclass(module = "bunter", name = "Polygons", frozen, skip_from_py_object)]
+#[pyclass(module = "bunter", name = "Polygons", frozen)]
 pub(crate) struct PyPolygons {
     x: Vec<f64>,
     y: Vec<f64>,

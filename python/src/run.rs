@@ -2,7 +2,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use pyo3::marker::Ungil;
 use pyo3::prelude::*;
 
 use crate::errors::{Classified, Kind, OrRaise, raise};
@@ -11,9 +10,9 @@ use crate::errors::{Classified, Kind, OrRaise, raise};
 /// `InternalError`: a notebook survives it.
 pub(crate) fn run<T, E, F>(py: Python<'_>, work: F) -> PyResult<T>
 where
-    F: Ungil + FnOnce() -> Result<T, E>,
-    E: Classified + Ungil,
-    T: Ungil,
+    F: Send + FnOnce() -> Result<T, E>,
+    E: Classified + Send,
+    T: Send,
 {
     let outcome = py.detach(|| catch_unwind(AssertUnwindSafe(work)));
     match outcome {

@@ -53,7 +53,7 @@ fn vertices<'py>(py: Python<'py>, polygon: &ConvexPolygon) -> Bound<'py, PyAny> 
 /// 18938
 /// >>> sky_map.find_patch([150.1, 150.4], [2.2, 2.2])["patch"]
 /// array([40, 38], dtype=uint32)
-#[pyclass(module = "bunter", name = "SkyMap", frozen, skip_from_py_object)]
+#[pyclass(module = "bunter", name = "SkyMap", frozen)]
 #[derive(Clone)]
 pub(crate) struct PySkyMap {
     pub(crate) inner: Arc<SkyMap>,
@@ -289,7 +289,7 @@ impl PySkyMap {
 }
 
 /// One tract of a sky map: one pixel grid, cut into patches.
-#[pyclass(module = "bunter", name = "Tract", frozen, skip_from_py_object)]
+#[pyclass(module = "bunter", name = "Tract", frozen)]
 #[derive(Clone)]
 pub(crate) struct PyTract {
     map: PySkyMap,
@@ -413,7 +413,7 @@ impl PyTract {
 }
 
 /// One patch of a tract. Boxes are in the tract's pixels.
-#[pyclass(module = "bunter", name = "Patch", frozen, skip_from_py_object)]
+#[pyclass(module = "bunter", name = "Patch", frozen)]
 #[derive(Clone)]
 pub(crate) struct PyPatch {
     map: PySkyMap,

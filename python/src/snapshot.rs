@@ -22,7 +22,7 @@ use crate::table::PyTable;
 /// >>> offline = bunter.Butler.from_snapshot(bunter.Snapshot.from_bytes(snapshot.to_bytes()))
 /// >>> len(offline.query_datasets("calexp")) == len(butler.query_datasets("calexp"))
 /// True
-#[pyclass(module = "bunter", name = "Snapshot", frozen, skip_from_py_object)]
+#[pyclass(module = "bunter", name = "Snapshot", frozen)]
 #[derive(Clone)]
 pub(crate) struct PySnapshot {
     pub(crate) inner: Snapshot,

@@ -7,7 +7,7 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::ffi::{FFI_ArrowArray, FFI_ArrowSchema, to_ffi};
 use arrow::ffi_stream::{FFI_ArrowArrayStream, RecordBatchStreamReader};
-use bunter::{Snapshot, SnapshotBuilder};
+use bunter::{Snapshot, SnapshotBuilder, SnapshotError};
 use pyo3::exceptions::{PyIndexError, PyKeyError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule, PyDict, PyIterator, PyList, PySlice, PyString, PyTuple, PyType};
@@ -41,7 +41,7 @@ const PICKLED: &str = "table";
 /// array([1228, 1230])
 /// >>> table[1]
 /// {'visit': 1230, 'band': 'i'}
-#[pyclass(module = "bunter", name = "Table", frozen, skip_from_py_object)]
+#[pyclass(module = "bunter", name = "Table", frozen)]
 #[derive(Clone)]
 pub(crate) struct PyTable {
     pub(crate) batch: RecordBatch,
@@ -296,14 +296,25 @@ impl PyTable {
         other.cast::<Self>().is_ok_and(|other| other.get().batch == self.batch)
     }
 
-    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
-        let batch = self.batch.clone();
-        let bytes = run(py, move || {
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        let (py, batch) = (slf.py(), &slf.get().batch);
+        let class = py.get_type::<Self>();
+        if batch.num_columns() == 0 {
+            return Ok((class.into_any(), PyTuple::new(py, [PyDict::new(py)])?));
+        }
+        let bytes = run(py, || {
             let mut builder = SnapshotBuilder::new();
-            builder.add_table(PICKLED, &batch)?;
-            builder.to_bytes()
+            match builder.add_table(PICKLED, batch) {
+                // A type that snapshots do not have (timestamps, lists of texts): pyarrow's own form will do.
+                Err(SnapshotError::Unsupported { .. }) => Ok(None),
+                Err(e) => Err(e),
+                Ok(builder) => builder.to_bytes().map(Some),
+            }
         })?;
-        Ok((py.get_type::<Self>().getattr("_from_bytes")?, PyTuple::new(py, [PyBytes::new(py, &bytes)])?))
+        match bytes {
+            Some(bytes) => Ok((class.getattr("_from_bytes")?, PyTuple::new(py, [PyBytes::new(py, &bytes)])?)),
+            None => Ok((class.into_any(), PyTuple::new(py, [Self::to_arrow(slf)?])?)),
+        }
     }
 
     #[classmethod]

@@ -154,7 +154,7 @@ pub(crate) fn pixel_box(value: &Bound<'_, PyAny>) -> PyResult<PixelBox> {
 /// >>> ra, dec = wcs.pixel_to_sky([0, 100], [0, 100])
 /// >>> dec.round(6)
 /// array([2.      , 2.005   ])
-#[pyclass(module = "bunter", name = "Wcs", frozen, skip_from_py_object)]
+#[pyclass(module = "bunter", name = "Wcs", frozen)]
 #[derive(Clone)]
 pub(crate) struct PyWcs {
     pub(crate) inner: Wcs,

@@ -102,7 +102,7 @@ def test_tracts_and_patches(sky_map):
 
 def test_iteration_ends():
     small = bunter.SkyMap.from_toml(
-        'kind = "dodecahedron"\ntracts_on_poles = true\ntract_overlap_deg = 0.1\npixel_scale_arcsec = 100.0\n'
+        'kind = "dodecahedron"\ntracts_on_poles = true\ntract_overlap_deg = 0.1\npixel_scale_arcsec = 10.0\n'
     )
     assert [t.id for t in small] == list(range(12))
 

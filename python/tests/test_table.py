@@ -1,5 +1,7 @@
 """`Table`: from and to numpy, astropy, pandas, pyarrow, polars."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -146,6 +148,8 @@ def test_dictionaries_and_nested_columns():
     with pytest.raises(bunter.UsageError, match="to_arrow"):
         nested["list"]
     assert nested.to_arrow()["list"].to_pylist() == [[1, 2], [3]]
+    texts = bunter.Table(pa.table({"texts": [["a", "b"], []]}))
+    assert pickle.loads(pickle.dumps(texts)) == texts
 
 
 def test_pandas():
