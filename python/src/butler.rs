@@ -11,8 +11,8 @@ use bunter::ranks::{BuildError, coadd_quanta};
 use bunter::snapshot::property;
 use bunter::{
     Butler, ButlerError, CollectionType, Comparison, DataIdQuery, DatasetType, DimensionValue, Expression,
-    IngestOptions, Literal, Operand, OrderBy, OverlapQuery, PathTemplate, Query, Region, RegistryReader, Snapshot,
-    Storage, StorageClass, Universe,
+    IngestOptions, Literal, Operand, OrderBy, OverlapQuery, PathTemplate, Query, Region, Snapshot, Storage,
+    StorageClass, Universe,
 };
 use numpy::IntoPyArray;
 use pyo3::prelude::*;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use bunter::snapshot::property;
-use bunter::{Butler, ButlerError, CollectionType, Expression, RegistryReader, Selection, Snapshot, SnapshotBuilder};
+use bunter::{Butler, ButlerError, CollectionType, Expression, Selection, Snapshot, SnapshotBuilder};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};

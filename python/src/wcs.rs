@@ -153,7 +153,7 @@ pub(crate) fn pixel_box(value: &Bound<'_, PyAny>) -> PyResult<PixelBox> {
 /// ... })
 /// >>> ra, dec = wcs.pixel_to_sky([0, 100], [0, 100])
 /// >>> dec.round(6)
-/// array([2.      , 2.005   ])
+/// array([2.   , 2.005])
 #[pyclass(module = "bunter", name = "Wcs", frozen)]
 #[derive(Clone)]
 pub(crate) struct PyWcs {
@@ -248,12 +248,12 @@ impl PyWcs {
         Ok((shaped(py, x, &pair.shape)?, shaped(py, y, &pair.shape)?))
     }
 
-    /// Side of a pixel at a position (the reference pixel unless told), arcsec; NaN where there is none.
+    /// Side of a square of a pixel's area at a position (the reference pixel unless told), arcsec; NaN where there is none.
     #[pyo3(signature = (x=None, y=None))]
     fn pixel_scale(&self, x: Option<f64>, y: Option<f64>) -> f64 {
         let [x0, y0] = self.inner.reference_pixel();
         let scale = self.inner.pixel_scale(x.unwrap_or(x0), y.unwrap_or(y0));
-        scale.map_or(f64::NAN, |s| s.to_degrees() * 3600.0)
+        scale.unwrap_or(f64::NAN)
     }
 
     /// The keywords of a FITS header, as a dictionary.

@@ -37,8 +37,8 @@ for butler in (address, snapshot):
     assert butler.query_datasets("calexp") == datasets
     assert butler.sky_map("sim") == sky_map
 assert bunter.Butler.from_snapshot(tables).query_datasets("calexp") == datasets
-# What comes by `bcast` went through pickle on every rank but the one that sent it.
-assert address.writeable and snapshot.writeable == (world.rank == 0)
+# What comes by `bcast` went through pickle, on the rank that sent it too.
+assert address.writeable and not snapshot.writeable
 assert packer.unpack(packer.pack(tract=0, patch=world.rank))["patch"] == world.rank
 total = world.allreduce(float(np.nansum(exposure.image)))
 assert total == world.size * float(np.nansum(exposure.image))
@@ -56,8 +56,9 @@ def mpirun(ranks, *arguments):
         "RAYON_NUM_THREADS": "1",
     }
     return subprocess.run(
-        [MPIRUN, "-n", str(ranks), sys.executable, *map(str, arguments)],
-        env=environment, capture_output=True, text=True, timeout=300,
+        # `-m mpi4py` ends the job when one rank fails.
+        [MPIRUN, "-n", str(ranks), sys.executable, "-m", "mpi4py", *map(str, arguments)],
+        env=environment, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
 
 
