@@ -123,7 +123,7 @@ fn query(
 }
 
 fn region(text: Option<&str>) -> PyResult<Option<Region>> {
-    text.map(|t| t.parse::<Region>()).transpose().or_raise()
+    text.map(str::parse::<Region>).transpose().or_raise()
 }
 
 /// A repository: what exists, where it is on the sky, and its bytes as arrays.

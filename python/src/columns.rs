@@ -166,7 +166,7 @@ pub(crate) fn batch_of(columns: Vec<(String, Bound<'_, PyAny>)>) -> PyResult<Rec
         fields.push(Field::new(name, array.data_type().clone(), true));
         arrays.push(array);
     }
-    let rows = arrays.first().map_or(0, |a| a.len());
+    let rows = arrays.first().map_or(0, Array::len);
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options).or_raise()
 }
@@ -177,7 +177,7 @@ fn from_numpy(name: &str, values: &Bound<'_, PyAny>) -> PyResult<ArrayRef> {
     let ma = numpy.getattr("ma")?;
     let nulls = if ma.call_method1("is_masked", (values,))?.is_truthy()? {
         let mask: Vec<bool> = ma.call_method1("getmaskarray", (values,))?.call_method0("tolist")?.extract()?;
-        Some(NullBuffer::from_iter(mask.into_iter().map(|m| !m)))
+        Some(mask.into_iter().map(|m| !m).collect::<NullBuffer>())
     } else {
         None
     };

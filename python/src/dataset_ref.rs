@@ -109,7 +109,7 @@ impl PyStoredDataset {
 
     #[getter]
     fn path(&self) -> String {
-        self.inner.file.path.to_string()
+        self.inner.file.path.clone()
     }
 
     #[getter]

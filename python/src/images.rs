@@ -434,7 +434,6 @@ impl PyCoadd {
     }
 
     #[staticmethod]
-    #[expect(clippy::too_many_arguments, reason = "the parts, in order")]
     fn _of<'py>(
         arrays: &Bound<'py, PyAny>,
         bbox: &Bound<'py, PyAny>,

@@ -301,7 +301,7 @@ impl PyPacker {
                 }
             }
         }
-        for (name, value) in keywords.into_iter().flat_map(|k| k.iter()) {
+        for (name, value) in keywords.into_iter().flat_map(PyDictMethods::iter) {
             add(&name.extract::<String>()?, &value)?;
         }
         Ok(held)

@@ -203,12 +203,12 @@ impl PyPolygons {
     /// -------
     /// numpy.ndarray of bool
     fn intersects<'py>(&self, py: Python<'py>, other: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        self.related(py, other, |r| r.intersects())
+        self.related(py, other, bunter::Relation::intersects)
     }
 
     /// Whether each polygon contains the polygon of the same row of others (or their only one).
     fn contains_polygons<'py>(&self, py: Python<'py>, other: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        self.related(py, other, |r| r.contains())
+        self.related(py, other, bunter::Relation::contains)
     }
 
     /// Whether each polygon contains the position of the same row (or the only one); the border belongs to it.

@@ -115,7 +115,7 @@ impl PySkyMap {
     /// What identifies the sky map: 40 hexadecimal digits, as in `lsst.skymap`.
     #[getter]
     fn sha1(&self) -> String {
-        self.inner.sha1().iter().map(|b| format!("{b:02x}")).collect()
+        self.inner.config().sha1_hex()
     }
 
     /// The most patches that a tract has in x and in y.

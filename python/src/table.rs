@@ -156,7 +156,7 @@ impl PyTable {
         if let Ok(slice) = key.cast::<PySlice>() {
             let indices = slice.indices(this.batch.num_rows() as isize)?;
             let batch = if indices.step == 1 {
-                this.batch.slice(indices.start.max(0) as usize, indices.slicelength as usize)
+                this.batch.slice(indices.start.max(0) as usize, indices.slicelength)
             } else {
                 let rows =
                     (0..indices.slicelength as i64).map(|i| (indices.start as i64 + i * indices.step as i64) as u64);

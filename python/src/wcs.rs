@@ -127,7 +127,7 @@ pub(crate) fn pixel_box(value: &Bound<'_, PyAny>) -> PyResult<PixelBox> {
     };
     let side = |v: &Bound<'_, PyAny>, name| {
         let v = integer(v, name)?;
-        let side = u32::try_from(v).ok().filter(|v| *v > 0 && *v <= i32::MAX as u32);
+        let side = u32::try_from(v).ok().filter(|v| *v > 0 && i32::try_from(*v).is_ok());
         side.ok_or_else(|| {
             usage(format!("`{name}` of the box is {v}, but a box has at least one pixel, and at most 2147483647"))
         })
