@@ -15,7 +15,7 @@ export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
 export OMPI_MCA_rmaps_base_oversubscribe := 1
 export OMPI_MCA_mpi_yield_when_idle := 1
 
-.PHONY: help system build demo test lint doc bench clean
+.PHONY: help system build demo test python-test lint doc bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,13 +29,20 @@ build: system ## the program, optimised, in target/release/bunter
 demo: build ## simulate a survey (or take IMAGES=DIR), build its coadds under MPI, check them
 	@DEMO="$(DEMO)" IMAGES="$(IMAGES)" RANKS="$(RANKS)" scripts/demo
 
-test: system ## every test
+test: system ## every test (BUNTER_SKIP_PYTHON=1: without those of the Python package)
 	$(CARGO) test --locked --no-fail-fast
+	scripts/python-tests
+
+python-test: system ## the tests of the Python package, with numpy 1.26 and 2
+	scripts/python-tests
 
 lint: system ## formatting, lints and documentation without a warning
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) clippy --locked --no-default-features --all-targets -- -D warnings
+	$(CARGO) clippy --locked -p bunter-python -- -D warnings
+	@if command -v ruff >/dev/null; then ruff check python && ruff format --check python; \
+	else echo "lint: there is no ruff, so the Python sources are not looked at"; fi
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
 
 bench: system ## every bench, each beside its limit or its peer

@@ -27,7 +27,7 @@ mod world;
 
 #[cfg(feature = "mpi")]
 pub use self::mpi::MpiCommunicator;
-pub use build::{BuildError, BuildOptions, BuildRecord, BuildReport, PatchReport, build_coadds};
+pub use build::{BuildError, BuildOptions, BuildRecord, BuildReport, PatchReport, build_coadds, coadd_quanta};
 pub use communicator::{Communicator, MESSAGE_LIMIT, Message, SerialCommunicator, broadcast_result};
 pub use dealer::{Counts, Deal, DealError, Dealer};
 pub use error::RanksError;

@@ -13,4 +13,5 @@ mod record;
 
 pub use drive::{BuildOptions, BuildReport, build_coadds};
 pub use error::BuildError;
+pub use plan::coadd_quanta;
 pub use record::{BuildRecord, PatchReport};

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{BuildError, BuildOptions};
 use crate::butler::{Butler, ButlerError, OverlapQuery, binaries, ids, ints, texts};
-use crate::coadd::{CoaddInput, PatchName, fingerprint};
+use crate::coadd::{CoaddInput, CoaddQuantum, PatchName, fingerprint};
 use crate::dataset::{FileRecord, StorageClass, codec};
 use crate::datastore::Dataset;
 use crate::dimension::Expression;
@@ -170,6 +170,43 @@ fn have_all_left(butler: &Butler, inputs: &RecordBatch, patch: &ConvexPolygon) -
         }
     }
     Ok(away == images.len())
+}
+
+/// The coadds that images of a dataset type touch, in the order of tract, patch and band, whether they are there already or
+/// not: for whoever builds them in another way than [`build_coadds`](super::build_coadds). Nothing is asked that a snapshot
+/// cannot answer.
+///
+/// # Errors
+/// [`BuildError::Butler`] for unknown names and damaged records.
+pub fn coadd_quanta(
+    butler: &Butler,
+    sky_map: &str,
+    filter: Option<&Expression>,
+    dataset_type: &str,
+    collections: &[String],
+) -> Result<Vec<CoaddQuantum>, BuildError> {
+    let overlaps = butler.query_overlaps(&OverlapQuery {
+        sky_map: Some(sky_map.to_owned()),
+        filter: filter.cloned(),
+        datasets: Some((dataset_type.to_owned(), collections.to_vec())),
+        ..OverlapQuery::default()
+    })?;
+    let (images, row_of) = images(butler, &overlaps)?;
+    let (tract, patch) = (ints(&overlaps, "tract")?, ints(&overlaps, "patch")?);
+    let (band, id) = (texts(&overlaps, "band")?, ids(&overlaps, "id")?);
+    let mut quanta: Vec<CoaddQuantum> = Vec::new();
+    for row in 0..overlaps.num_rows() {
+        let (tract, patch, band) = (tract.value(row) as u32, patch.value(row) as u32, band.value(row));
+        // Rows come sorted by tract, patch and band.
+        if quanta.last().is_none_or(|q| (q.tract, q.patch, &*q.band) != (tract, patch, band)) {
+            quanta.push(CoaddQuantum { sky_map: sky_map.into(), tract, patch, band: band.into(), inputs: Vec::new() });
+        }
+        let image = row_of.get(id.value(row)).and_then(|image| images.get(*image as usize));
+        if let (Some(quantum), Some(image)) = (quanta.last_mut(), image) {
+            quantum.inputs.push(image.clone());
+        }
+    }
+    Ok(quanta)
 }
 
 /// The images of a join, each once, and their rows by identity.
