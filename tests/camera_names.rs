@@ -273,7 +273,7 @@ fn cameras_names_choose_rows() {
         assert_eq!(found, rows, "{words:?}");
     }
     for (text, part) in [
-        ("detector = 'R22_S1'", "did you mean `R22_S1"),
+        ("detector = 'R22_S111'", "did you mean `R22_S11`?"),
         ("chp = 3", "did you mean `chip`?"),
         ("slt = 'S11'", "did you mean `slot`?"),
         ("vist = 3", "did you mean `visit`?"),
