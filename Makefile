@@ -29,20 +29,19 @@ build: system ## the program, optimised, in target/release/bunter
 demo: build ## simulate a survey (or take IMAGES=DIR), build its coadds under MPI, check them
 	@DEMO="$(DEMO)" IMAGES="$(IMAGES)" RANKS="$(RANKS)" scripts/demo
 
-test: system ## every test (BUNTER_SKIP_PYTHON=1: without those of the Python package)
+test: system ## every test of the library, the program and the examples
 	$(CARGO) test --locked --no-fail-fast
-	scripts/python-tests
 
-python-test: system ## the tests of the Python package, with numpy 1.26 and 2
+python-test: system ## lints and tests of the Python package, with numpy 1.26 and 2
+	$(CARGO) clippy --locked -p bunter-python -- -D warnings
+	@if command -v ruff >/dev/null; then ruff check python && ruff format --check python; \
+	else echo "python-test: there is no ruff, so the Python sources are not looked at"; fi
 	scripts/python-tests
 
 lint: system ## formatting, lints and documentation without a warning
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) clippy --locked --no-default-features --all-targets -- -D warnings
-	$(CARGO) clippy --locked -p bunter-python -- -D warnings
-	@if command -v ruff >/dev/null; then ruff check python && ruff format --check python; \
-	else echo "lint: there is no ruff, so the Python sources are not looked at"; fi
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
 
 bench: system ## every bench, each beside its limit or its peer

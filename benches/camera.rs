@@ -81,7 +81,7 @@ fn lsstcam_2000_pointings(bencher: Bencher, threads: usize) {
     footprints(bencher, "LSSTCam", POINTINGS, threads);
 }
 
-/// As many as DECam has taken from 2021 to 2026: 9.6 million polygons.
+/// As many as `DECam` has taken from 2021 to 2026: 9.6 million polygons.
 #[divan::bench(args = [1, 2], sample_count = 3, sample_size = 1)]
 fn decam_154777_pointings(bencher: Bencher, threads: usize) {
     footprints(bencher, "DECam", 154_777, threads);

@@ -1,6 +1,6 @@
 //! Where detectors are: the published layouts, sky corners of the reference implementation, and the ways between pixels and sky.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test stops at the first surprise")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 use std::collections::HashMap;
 use std::io::Read;

@@ -1,6 +1,6 @@
 //! Cameras from TOML, visits from tables, and the cameras' own names, in the library and through the program.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test stops at the first surprise")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test stops at the first surprise")]
 
 use std::fs;
 use std::io::Write as _;
@@ -128,10 +128,10 @@ fn folder() -> tempfile::TempDir {
 fn visits(rows: &[(i64, Option<&str>, f64, f64)]) -> RecordBatch {
     RecordBatch::try_from_iter_with_nullable([
         ("visit", Arc::new(Int64Array::from_iter_values(rows.iter().map(|r| r.0))) as ArrayRef, false),
-        ("band", Arc::new(StringArray::from_iter(rows.iter().map(|r| r.1))), true),
+        ("band", Arc::new(rows.iter().map(|r| r.1).collect::<StringArray>()), true),
         ("ra_deg", Arc::new(Float64Array::from_iter_values(rows.iter().map(|r| r.2))), true),
         ("dec_deg", Arc::new(Float64Array::from_iter_values(rows.iter().map(|r| r.3))), true),
-        ("rot_deg", Arc::new(Float64Array::from_iter(rows.iter().map(|r| (r.0 % 2 == 0).then_some(12.0)))), true),
+        ("rot_deg", Arc::new(rows.iter().map(|r| (r.0 % 2 == 0).then_some(12.0)).collect::<Float64Array>()), true),
         ("mjd", Arc::new(Float64Array::from_iter_values(rows.iter().map(|r| 60_000.2 + r.0 as f64))), true),
         ("exptime_s", Arc::new(Float64Array::from_iter_values(rows.iter().map(|_| 30.0))), true),
     ])

@@ -55,12 +55,11 @@ fn every_point_is_covered_and_the_area_is_bounded() {
     for i in 0..60 {
         let (lon, lat, size) = (360.0 * random(), 178.0 * random() - 89.0, 0.05 + 2.0 * random());
         let wide = size / lat.to_radians().cos().max(0.05);
-        regions.push(match i % 3 {
-            0 => region(&format!("CIRCLE {lon} {lat} {size}")),
-            _ => {
-                let (s, n) = ((lat - size).max(-89.9), (lat + size).min(89.9));
-                region(&format!("POLYGON {lon} {s} {} {s} {} {n} {lon} {n}", lon + wide, lon + 0.9 * wide))
-            }
+        regions.push(if i % 3 == 0 {
+            region(&format!("CIRCLE {lon} {lat} {size}"))
+        } else {
+            let (s, n) = ((lat - size).max(-89.9), (lat + size).min(89.9));
+            region(&format!("POLYGON {lon} {s} {} {s} {} {n} {lon} {n}", lon + wide, lon + 0.9 * wide))
         });
     }
     let depth = 9;

@@ -42,7 +42,7 @@ fn ask(butlers: &[&Butler], dimensions: &[&str], query: &DataIdQuery) -> (Vec<St
 #[test]
 fn groups_related_by_records() {
     let (survey, map) = survey(1);
-    let butlers = [&survey.butler, &survey.from_snapshot()];
+    let butlers = [&survey.butler, &survey.on_snapshot()];
     let visit = survey.images[44].visit;
     let of = |image: &Image| (image.instrument, image.filter, image.band, image.day_obs);
     let (instrument, filter, band, day) = of(&survey.images[44]);
@@ -114,7 +114,7 @@ fn groups_related_by_records() {
 fn groups_related_by_the_sky() {
     let (survey, map) = survey(2);
     let pairs = survey.slow_join(&map);
-    let butlers = [&survey.butler, &survey.from_snapshot()];
+    let butlers = [&survey.butler, &survey.on_snapshot()];
     let (tract, patch, image) = pairs[pairs.len() / 2].clone();
     let check = |dimensions: &[&str],
                  text: &str,
@@ -174,7 +174,7 @@ fn only_what_has_datasets() {
     };
     registry.register_run("run/c").unwrap();
     registry.insert_datasets(&[coadd(3, 1, "r"), coadd(3, 1, "g"), coadd(5, 0, "r")]).unwrap();
-    let butlers = [&survey.butler, &survey.from_snapshot()];
+    let butlers = [&survey.butler, &survey.on_snapshot()];
     let with = |text: &str, kind: &str, run: &str| DataIdQuery {
         datasets: Some((kind.into(), vec![run.into()])),
         ..query(text)
@@ -200,7 +200,7 @@ fn only_what_has_datasets() {
 #[test]
 fn order_limit_and_mistakes() {
     let (survey, _) = survey(4);
-    let snapshot = survey.from_snapshot();
+    let snapshot = survey.on_snapshot();
     let butlers = [&survey.butler, &snapshot];
     let ordered = DataIdQuery { order_by: vec![OrderBy::parse("-visit")], limit: Some(3), ..query("") };
     let (_, found) = ask(&butlers, &["visit"], &ordered);
@@ -377,7 +377,7 @@ fn the_commands() {
     ] {
         let ran = run(&arguments).exits(code);
         assert!(ran.out.is_empty() && !ran.err.contains("panicked"), "{}", ran.err);
-        told += &format!("$ bunter {}\n{}", arguments.join(" "), ran.err);
+        told.extend(["$ bunter ", &arguments.join(" "), "\n", &ran.err]);
     }
     insta::assert_snapshot!("commands_that_fail", told);
 }

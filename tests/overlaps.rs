@@ -99,7 +99,7 @@ fn every_direction_agrees_with_a_loop_over_all_pairs() {
             &["physical_filter", "skymap", "band"],
             &["patch", "detector"],
         ];
-        for butler in [&survey.butler, &survey.from_snapshot()] {
+        for butler in [&survey.butler, &survey.on_snapshot()] {
             for (filter, truth) in &filters {
                 // The other map differs in its patches alone.
                 for wanted in &dimensions[..if cells { 2 } else { dimensions.len() }] {
@@ -159,7 +159,7 @@ fn regions_find_images_and_patches() {
     let survey = survey(4, 60);
     let map = small_map(false);
     survey.butler.register_sky_map("small", &map).unwrap();
-    let snapshot = survey.from_snapshot();
+    let snapshot = survey.on_snapshot();
     let all = sky_survey::patches(&map);
     let pairs = survey.slow_join(&map);
     let mut dice = Dice::new(5);
@@ -229,7 +229,7 @@ fn datasets_are_found_first_and_named() {
     survey.add_datasets("run/a", |i| i.visit % 2 == 0);
     survey.add_datasets("run/b", |i| i.visit % 3 == 0 && i.detector < 2);
     let pairs = survey.slow_join(&map);
-    for butler in [&survey.butler, &survey.from_snapshot()] {
+    for butler in [&survey.butler, &survey.on_snapshot()] {
         let datasets = Some(("calexp".to_owned(), vec!["run/b".to_owned(), "run/a".to_owned()]));
         let asked = OverlapQuery { datasets: datasets.clone(), ..OverlapQuery::default() };
         let found = butler.query_overlaps(&asked).unwrap();
@@ -276,7 +276,7 @@ fn an_empty_answer_has_its_columns_and_names_are_checked() {
     let told = ask(&survey.butler, &OverlapQuery::default()).unwrap_err();
     assert!(told.contains("no sky map is registered: `bunter register-skymap"), "{told}");
     survey.butler.register_sky_map("small", &small_map(false)).unwrap();
-    let one = survey.from_snapshot();
+    let one = survey.on_snapshot();
     for butler in [&survey.butler, &one] {
         let none = query("visit = 9999999", &[]);
         assert_eq!(ask(butler, &none).unwrap(), (USUAL.map(str::to_owned).into(), 0));
@@ -336,7 +336,7 @@ fn what_moves_is_found_where_it_is_whoever_moved_it() {
     survey.butler.registry().unwrap().replace_dimension_records("visit_detector", &regions(&moved)).unwrap();
     for image in &moved {
         assert!(found(&survey.butler, &image.region).contains(&name(image)));
-        assert!(found(&survey.from_snapshot(), &image.region).contains(&name(image)));
+        assert!(found(&survey.on_snapshot(), &image.region).contains(&name(image)));
     }
     assert!(!found(&survey.butler, &survey.images[0].region).contains(&name(&moved[0])));
     // Somebody who knows nothing of the index.
@@ -355,7 +355,7 @@ fn what_moves_is_found_where_it_is_whoever_moved_it() {
     assert!(!found(&survey.butler, &image.region).contains(&name(image)));
     // Damage is told by every search, not passed over.
     other.execute("UPDATE visit_detector SET region = x'0102' WHERE visit = 100 AND detector = 0", ()).unwrap();
-    for butler in [&survey.butler, &survey.from_snapshot()] {
+    for butler in [&survey.butler, &survey.on_snapshot()] {
         for q in [
             query("", &[]),
             query("tract = 1", &[]),
@@ -429,7 +429,7 @@ fn readers_agree_on_what_detectors_saw() {
         ("detector", ints([4])),
     ]);
     registry.insert_dimension_records("visit_detector", &more).unwrap();
-    let snapshot = survey.from_snapshot();
+    let snapshot = survey.on_snapshot();
     let slow = Slow(registry);
     let circles = vec![
         Circle::new(survey.images[9].region.centroid(), 0.05).unwrap(),

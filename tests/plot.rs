@@ -28,8 +28,11 @@ fn svg(figure: &SkyFigure, content: &SkyContent) -> String {
     String::from_utf8(figure.draw(content, PictureFormat::Svg).unwrap().bytes).unwrap()
 }
 
+/// A name, attributes, and the text inside.
+type Element = (String, Vec<(String, String)>, String);
+
 /// Elements of an XML text: name, attributes, and the text up to the next tag. Fails on tags that do not match.
-fn elements(xml: &str) -> Vec<(String, Vec<(String, String)>, String)> {
+fn elements(xml: &str) -> Vec<Element> {
     let mut open: Vec<String> = Vec::new();
     let mut found = Vec::new();
     let mut parts = xml.split('<');
@@ -86,8 +89,8 @@ fn right_ascension_grows_to_the_left_and_ticks_are_where_the_projection_says() {
     let ra: Vec<_> = numbers.iter().filter(|n| (n.2 - bottom).abs() < 0.5).collect();
     assert!(ra.len() >= 4 && ra.iter().all(|n| (146.0..154.0).contains(&n.0)), "{ra:?}");
     // On a tangent plane at declination 0 a meridian is at the tangent of its distance, everywhere.
-    let centre = ra.iter().find(|n| n.0 == 150.0).unwrap().1;
-    let scale = (centre - ra.iter().find(|n| n.0 == 152.0).unwrap().1) / 2.0_f64.to_radians().tan();
+    let centre = ra.iter().find(|n| near(n.0, 150.0)).unwrap().1;
+    let scale = (centre - ra.iter().find(|n| near(n.0, 152.0)).unwrap().1) / 2.0_f64.to_radians().tan();
     assert!(scale > 0.0, "east is on the left");
     for (value, x, _) in &ra {
         let expected = centre - scale * (value - 150.0).to_radians().tan();
@@ -181,12 +184,12 @@ fn depth_has_the_colours_of_its_bar() {
     let numbers = numbers(&xml);
     let bottom = numbers.iter().map(|n| n.2).fold(0.0, f64::max);
     let x = |ra: f64| {
-        let at = |v: f64| numbers.iter().find(|n| n.0 == v && n.2 == bottom).unwrap().1;
+        let at = |v: f64| numbers.iter().find(|n| near(n.0, v) && near(n.2, bottom)).unwrap().1;
         at(10.0) + (at(9.0) - at(10.0)) * (10.0 - ra)
     };
     let axis = numbers.iter().map(|n| n.1).fold(f64::INFINITY, f64::min);
     let y = |dec: f64| {
-        let at = |v: f64| numbers.iter().find(|n| n.0 == v && n.1 < axis + 40.0 && n.2 < bottom - 5.0).unwrap().2;
+        let at = |v: f64| numbers.iter().find(|n| near(n.0, v) && n.1 < axis + 40.0 && n.2 < bottom - 5.0).unwrap().2;
         // Labels stand on their baseline, half a capital below their tick.
         at(0.0) - 5.0 + (at(1.0) - at(0.0)) * dec
     };
@@ -356,4 +359,8 @@ fn a_repository_is_drawn_by_what_the_filter_says() {
     ran.exits(1).says(&["77"]);
     let (ran, _) = picture(&["--where", "visit = 987654321"]);
     ran.exits(1).says(&["nothing to draw"]);
+}
+
+fn near(a: f64, b: f64) -> bool {
+    (a - b).abs() < 1e-9
 }

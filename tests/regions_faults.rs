@@ -260,6 +260,7 @@ fn downgrade(path: &Path) {
              DROP TRIGGER visit_detector_sky_key_update; DROP TRIGGER visit_detector_sky_key_insert;
              DROP INDEX visit_detector_sky_key;
              ALTER TABLE visit_detector DROP COLUMN sky_key;
+             ALTER TABLE detector DROP COLUMN name_in_raft;
              UPDATE bunter_schema SET value = 1 WHERE name = 'version';",
         )
         .unwrap();

@@ -170,7 +170,7 @@ impl<'a> Question<'a> {
         }
         let covered = |tables: &[RecordBatch], name: &str| tables.iter().any(|t| t.schema_ref().index_of(name).is_ok());
         if self.has("skymap") && !SKY_DIMENSIONS.iter().all(|d| !self.has(d) || covered(&tables, d))
-            || self.terms.iter().any(|(term, taken)| !taken.get() && self.is_sky(term))
+            || self.terms.iter().any(|(term, taken)| !taken.get() && is_sky(term))
         {
             tables.push(self.sky()?);
         }
@@ -211,11 +211,6 @@ impl<'a> Question<'a> {
         self.join(tables)
     }
 
-    fn is_sky(&self, term: &Expression) -> bool {
-        let elements = term.elements();
-        !elements.is_empty() && elements.iter().all(|e| SKY_DIMENSIONS.contains(e))
-    }
-
     /// Images and tracts or patches that overlap.
     fn overlapping(&self, with_datasets: bool) -> Result<RecordBatch, ButlerError> {
         let dimensions: Vec<String> = self.joined.iter().map(|d| (*d).to_owned()).collect();
@@ -241,7 +236,7 @@ impl<'a> Question<'a> {
     fn sky(&self) -> Result<RecordBatch, ButlerError> {
         let mut terms = Vec::new();
         for (term, taken) in &self.terms {
-            if !taken.get() && self.is_sky(term) {
+            if !taken.get() && is_sky(term) {
                 taken.set(true);
                 terms.push(term.clone());
             }
@@ -305,17 +300,16 @@ impl<'a> Question<'a> {
     fn images(&self) -> Result<RecordBatch, ButlerError> {
         let filter = self.take_terms(&["visit", "detector"])?;
         let columns: Vec<&str> = IMAGE_DIMENSIONS.into_iter().filter(|d| self.has(d)).collect();
-        let found = match &self.query.region {
-            Some(region) => self.butler.query_overlaps(&OverlapQuery {
+        let found = if let Some(region) = &self.query.region {
+            self.butler.query_overlaps(&OverlapQuery {
                 filter,
                 region: Some(region.clone()),
                 dimensions: Some(columns.iter().map(|d| (*d).to_owned()).collect()),
                 ..OverlapQuery::default()
-            })?,
-            None => {
-                let query = VisitDetectorQuery { filter, ..VisitDetectorQuery::default() };
-                self.butler.reader().visit_detectors(&query)?
-            }
+            })?
+        } else {
+            let query = VisitDetectorQuery { filter, ..VisitDetectorQuery::default() };
+            self.butler.reader().visit_detectors(&query)?
         };
         distinct(&found, &columns)
     }
@@ -406,4 +400,10 @@ fn too_many(dimension: &str) -> ButlerError {
         reason: format!("there are more than {MOST}: constrain `{dimension}`"),
     }
     .into()
+}
+
+/// Whether a term speaks of the sky map alone.
+fn is_sky(term: &Expression) -> bool {
+    let elements = term.elements();
+    !elements.is_empty() && elements.iter().all(|e| SKY_DIMENSIONS.contains(e))
 }

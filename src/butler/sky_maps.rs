@@ -67,7 +67,7 @@ impl Butler {
             with_regions: true,
             ..VisitDetectorQuery::default()
         };
-        let images = Images::of(self.reader().visit_detectors(&near)?, Some(region))?;
+        let images = Images::of(&self.reader().visit_detectors(&near)?, Some(region))?;
         let (instrument, visit, detector) =
             (texts(&images.batch, "instrument")?, ints(&images.batch, "visit")?, ints(&images.batch, "detector")?);
         let wanted: HashSet<_> = instrument.iter().zip(visit).zip(detector).collect();

@@ -116,6 +116,7 @@ fn upgrade_from_1(database: &mut dyn Database) -> Result<(), RegistryError> {
             element.name
         ))?;
     }
+    database.execute_script("ALTER TABLE detector ADD COLUMN name_in_raft TEXT")?;
     create_region_tables(database)?;
     super::visit_detectors::add_sky_keys(database)?;
     database.execute(&format!("UPDATE {NAME} SET value = ?1 WHERE name = 'version'"), &[Value::Int(2)]).map(|_| ())

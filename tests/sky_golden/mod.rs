@@ -2,7 +2,6 @@
 
 #![allow(dead_code, reason = "each test program uses a part")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
-#![allow(dead_code, reason = "each test program uses a part")]
 
 use std::collections::HashMap;
 use std::io::Read as _;

@@ -192,7 +192,7 @@ impl Survey {
     }
 
     /// The same, known from a snapshot.
-    pub(crate) fn from_snapshot(&self) -> Butler {
+    pub(crate) fn on_snapshot(&self) -> Butler {
         let mut selection = Selection::new(["*"]).with_datasets("calexp", None).with_datasets("deepCoadd", None);
         for element in ["instrument", "physical_filter", "detector", "visit", "visit_detector"] {
             selection = selection.with_records(element, None);

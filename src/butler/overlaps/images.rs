@@ -74,16 +74,19 @@ impl Vertices {
     }
 }
 
+/// Instrument, visit and detector.
+pub(super) type ImageKey = (String, i64, i64);
+
 impl Images {
     /// The images of an answer with regions, of those that touch a region where it is given.
-    pub(in crate::butler) fn of(found: RecordBatch, within: Option<&Region>) -> Result<Self, ButlerError> {
-        let regions = binaries(&found, "region")?;
+    pub(in crate::butler) fn of(found: &RecordBatch, within: Option<&Region>) -> Result<Self, ButlerError> {
+        let regions = binaries(found, "region")?;
         let vertices = match Vertices::read(regions.iter()) {
             Some(vertices) if vertices.columns().is_ok() => vertices,
             // One by one, which says whose region is damaged, and takes what is no more than unusual.
             _ => {
                 let (instrument, visit, detector) =
-                    (texts(&found, "instrument")?, ints(&found, "visit")?, ints(&found, "detector")?);
+                    (texts(found, "instrument")?, ints(found, "visit")?, ints(found, "detector")?);
                 let mut read = Vertices { offsets: vec![0], ..Vertices::default() };
                 for (row, bytes) in regions.iter().enumerate() {
                     let polygon = region::decode(bytes.unwrap_or_default(), || {
@@ -187,9 +190,9 @@ impl ImageSide {
         &self,
         butler: &Butler,
         near: Option<Vec<Circle>>,
-        after: Option<(String, i64, i64)>,
+        after: Option<ImageKey>,
         limit: Option<usize>,
-    ) -> Result<(Images, Option<(String, i64, i64)>), ButlerError> {
+    ) -> Result<(Images, Option<ImageKey>), ButlerError> {
         let query = VisitDetectorQuery { filter: self.filter.clone(), near, with_regions: true, after, limit };
         let found = butler.reader().visit_detectors(&query)?;
         let last = match found.num_rows().checked_sub(1) {
@@ -200,7 +203,7 @@ impl ImageSide {
             )),
             _ => None,
         };
-        let images = Images::of(found, self.region.as_ref())?;
+        let images = Images::of(&found, self.region.as_ref())?;
         let images = match &self.datasets {
             Some(datasets) => datasets.of(butler, &images)?,
             None => images,

@@ -52,7 +52,9 @@ pub(super) fn pairs(
         (0..polygons.len()).into_par_iter().flat_map_iter(of_row).collect()
     };
     if !sky.by_patch {
-        found.iter_mut().for_each(|pair| pair.1 = 0);
+        for pair in &mut found {
+            pair.1 = 0;
+        }
     }
     let mut kept = 0;
     for at in 0..found.len() {

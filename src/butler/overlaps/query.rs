@@ -109,7 +109,7 @@ pub(super) fn columns(dimensions: Option<&[String]>) -> Result<Vec<&'static str>
 }
 
 /// The schema of these columns.
-pub(super) fn schema(columns: &[&str], with_datasets: bool) -> Result<SchemaRef, ButlerError> {
+pub(super) fn schema(columns: &[&str], with_datasets: bool) -> SchemaRef {
     let mut fields = Vec::new();
     for name in columns {
         let kind = Universe::builtin().dimension(name).map_or(ColumnType::Text, |d| d.1);
@@ -119,5 +119,5 @@ pub(super) fn schema(columns: &[&str], with_datasets: bool) -> Result<SchemaRef,
         fields.push(Field::new("id", DataType::FixedSizeBinary(16), false));
         fields.push(Field::new("run", DataType::Utf8, false));
     }
-    Ok(Arc::new(Schema::new(fields)))
+    Arc::new(Schema::new(fields))
 }

@@ -68,7 +68,7 @@ impl<'a> OverlapStream<'a> {
         let (mut ours, mut theirs, mut both) = (Vec::new(), Vec::new(), Vec::new());
         for term in filter.iter().flat_map(|f| f.terms()) {
             let elements = term.elements();
-            match (elements.iter().any(|e| is_sky(e)), elements.iter().all(|e| is_sky(e))) {
+            match (elements.iter().any(is_sky), elements.iter().all(is_sky)) {
                 (true, true) => ours.push(term.clone()),
                 (true, false) => both.push(term.clone()),
                 (false, _) => theirs.push(term.clone()),
@@ -78,10 +78,9 @@ impl<'a> OverlapStream<'a> {
             || !(ours.is_empty() && both.is_empty())
             || query.sky_map.is_some()
             || query.reference_behaviour;
-        let with_images = !names.iter().all(is_sky)
-            || !(theirs.is_empty() && both.is_empty())
-            || query.datasets.is_some()
-            || query.reference_behaviour;
+        let of_images = !theirs.is_empty() || !both.is_empty();
+        let with_images =
+            !names.iter().all(is_sky) || of_images || query.datasets.is_some() || query.reference_behaviour;
         let by_patch = names.contains(&"patch")
             || query.reference_behaviour
             || !names.contains(&"tract")
@@ -112,7 +111,7 @@ impl<'a> OverlapStream<'a> {
         };
         let repeats = matches!(next, Next::Page(_)) && !(has("visit") && has("detector"));
         let output = Output {
-            schema: schema(&names, with_datasets)?,
+            schema: schema(&names, with_datasets),
             columns: names,
             filter: Expression::all_of(both),
             seen: repeats.then(HashSet::new),
