@@ -371,6 +371,7 @@ fn registry_snapshot_and_definition_agree() {
         let dice = &mut Dice(ChaCha8Rng::seed_from_u64(seed));
         let mut plain = registry(dice);
         let sqlite = in_sqlite(&mut plain);
+        plain.regions = sqlite.region_state().unwrap();
         let bytes = Snapshot::build(&sqlite, &everything()).unwrap().to_bytes().unwrap();
         assert!(bytes == Snapshot::build(&plain, &everything()).unwrap().to_bytes().unwrap(), "seed {seed}");
         let view = Snapshot::from_bytes(bytes).unwrap().registry().unwrap();

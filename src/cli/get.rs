@@ -79,6 +79,7 @@ impl Get {
 
     /// Refuses a data ID that names several datasets: one is what is read.
     fn check_one(&self, butler: &Butler, id: &DataId) -> Result<(), CliError> {
+        let id = &butler.standard_data_id(id)?;
         let name = self.dataset.split_once('.').map_or(self.dataset.as_str(), |(name, _)| name);
         let kind = butler.reader().dataset_type(name)?;
         let missing: Vec<&str> = kind.dimensions.iter().map(|d| &**d).filter(|d| id.get(d).is_none()).collect();

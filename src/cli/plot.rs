@@ -14,6 +14,7 @@ use crate::sphere::LonLat;
 
 /// Draw pictures.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  bunter plot sky REPO --skymap demo --where \"band = 'r'\" --output sky.svg")]
 pub(crate) struct Plot {
     #[command(subcommand)]
     what: What,

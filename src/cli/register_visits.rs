@@ -1,21 +1,15 @@
 //! `bunter register-visits`.
 
-use std::fs::File;
-use std::io::{BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use arrow::compute::concat_batches;
-use arrow::csv::ReaderBuilder;
-use arrow::csv::reader::Format;
 use arrow::record_batch::RecordBatch;
 use clap::Args;
-use flate2::read::MultiGzDecoder;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::CliError;
 use super::progress::bar;
 use crate::butler::{Butler, VisitOptions};
+use crate::datastore::{TableOptions, TableReader};
 
 /// Register visits without images: regions of all detectors from a table of pointings and the camera's model.
 #[derive(Debug, Args)]
@@ -88,29 +82,9 @@ impl RegisterVisits {
 }
 
 /// A whole table: CSV, CSV in gzip, or Parquet, by its first bytes.
-pub(super) fn read_table(path: &Path) -> Result<RecordBatch, CliError> {
-    let failed = |source| CliError::File { doing: "read", path: path.display().to_string(), source };
-    let wrong = |e: &dyn std::fmt::Display| CliError::Failed(format!("{}: {e}", path.display()));
-    let mut file = File::open(path).map_err(failed)?;
-    let mut start = Vec::new();
-    file.by_ref().take(4).read_to_end(&mut start).map_err(failed)?;
-    file.rewind().map_err(failed)?;
-    if start == b"PAR1" {
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| wrong(&e))?;
-        let schema = Arc::clone(builder.schema());
-        let batches = builder.build().map_err(|e| wrong(&e))?.collect::<Result<Vec<_>, _>>().map_err(|e| wrong(&e))?;
-        return concat_batches(&schema, &batches).map_err(|e| wrong(&e));
-    }
-    let mut text = Vec::new();
-    if start.starts_with(&[0x1f, 0x8b]) {
-        MultiGzDecoder::new(BufReader::new(file)).read_to_end(&mut text).map_err(failed)?;
-    } else {
-        file.read_to_end(&mut text).map_err(failed)?;
-    }
-    let (schema, _) = Format::default().with_header(true).infer_schema(text.as_slice(), None).map_err(|e| wrong(&e))?;
-    let schema = Arc::new(schema);
-    let reader =
-        ReaderBuilder::new(Arc::clone(&schema)).with_header(true).build(text.as_slice()).map_err(|e| wrong(&e))?;
-    let batches = reader.collect::<Result<Vec<_>, _>>().map_err(|e| wrong(&e))?;
-    concat_batches(&schema, &batches).map_err(|e| wrong(&e))
+fn read_table(path: &Path) -> Result<RecordBatch, CliError> {
+    let reader = TableReader::open(path, TableOptions::default())?;
+    let schema = reader.schema();
+    let batches = reader.collect::<Result<Vec<_>, _>>()?;
+    Ok(concat_batches(&schema, &batches)?)
 }

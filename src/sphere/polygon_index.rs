@@ -41,8 +41,8 @@ pub(super) type Bounds = [f32; 6];
 /// let index = PolygonIndex::build(&columns)?;
 /// let mut rows = Vec::new();
 /// // Its neighbours share an edge with it.
-/// index.query_polygon(&columns, &columns.polygon(0), &mut rows)?;
-/// assert_eq!(rows, [0, 1, 359]);
+/// index.query_polygon(&columns, &columns.polygon(7), &mut rows)?;
+/// assert_eq!(rows, [6, 7, 8]);
 /// rows.clear();
 /// index.query_point(&columns, LonLat::from_degrees(7.5, 0.5).to_unit(), &mut rows)?;
 /// assert_eq!(rows, [7]);

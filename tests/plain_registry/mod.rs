@@ -8,7 +8,7 @@ use arrow::array::{ArrayRef, BinaryArray, FixedSizeBinaryArray, Float64Array, In
 use arrow::datatypes::{DataType, Field, Schema};
 use bunter::{
     Collection, ColumnType, Comparison, DataId, DatasetRef, DatasetType, DimensionValue, Expression, FileRecord,
-    InItem, Literal, Operand, Query, RegistryError, RegistryReader, Scope, Universe,
+    InItem, Literal, Operand, Query, RegionState, RegistryError, RegistryReader, Scope, Universe,
 };
 use uuid::Uuid;
 
@@ -32,6 +32,7 @@ pub(crate) struct Plain {
     /// Identity, type, required and implied values, run, tagged collections.
     pub(crate) datasets: Vec<(Uuid, &'static str, Row, String, Vec<String>)>,
     pub(crate) files: BTreeMap<Uuid, FileRecord>,
+    pub(crate) regions: RegionState,
 }
 
 pub(crate) fn row(values: &[(&str, Value)]) -> Row {
@@ -267,6 +268,10 @@ pub(crate) fn column(rows: &[Row], name: &str, data_type: &DataType) -> ArrayRef
 }
 
 impl RegistryReader for Plain {
+    fn region_state(&self) -> Result<RegionState, RegistryError> {
+        Ok(self.regions)
+    }
+
     fn dataset_types(&self) -> Result<Vec<DatasetType>, RegistryError> {
         Ok(self.types.clone())
     }

@@ -66,9 +66,10 @@ impl Calendar {
     pub(super) fn day(&self, date: u64) -> u64 {
         // Anything gives some day; the table says whether it was the right one.
         let date = date.min(99_999_999) as i64;
+        let is_it = |found: &u32| i64::from(*found) == date;
         let (year, month, day) = (date / 10_000, date / 100 % 100, date % 100);
         let days = (days_from_civil(year, month, day) - self.origin) as u64;
-        if self.date(days) == date as u64 { days } else { u64::MAX }
+        if self.dates.get(days as usize).is_some_and(is_it) { days } else { u64::MAX }
     }
 }
 
