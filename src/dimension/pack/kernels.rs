@@ -173,8 +173,8 @@ pub(super) fn floats(numbers: &[u64], shift: u32, mask: u64, out: &mut [f64]) {
 ///
 /// A quotient comes from a multiplication by the rounded reciprocal. With x < 2^52 and d ≥ 3 the product is off by at
 /// most x/d 2^-52 < 1/3, the nearest integer to it by less than 5/6: the remainder x - q d, which is exact, is above -d and
-/// below d, and one correction makes it right. For d = 2 the product is exact. Against the hardware's division and a
-/// reciprocal of 64 bits it was the fastest by far, for it works on four numbers at a time.
+/// below d, and one correction makes it right. For d = 2 the product is exact. It works on four numbers
+/// at a time where the machine has vectors of 256 bits.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Divisor {
     by: f64,
