@@ -29,13 +29,11 @@ build: system ## the program, optimised, in target/release/bunter
 demo: build ## simulate a survey (or take IMAGES=DIR), build its coadds under MPI, check them
 	@DEMO="$(DEMO)" IMAGES="$(IMAGES)" RANKS="$(RANKS)" scripts/demo
 
-test: system ## every test of the library, the program and the examples
-	$(CARGO) test --locked --no-fail-fast
+test: system ## every test: library, program, examples, Python package (BUNTER_SKIP_PYTHON=1: without)
+	@CARGO="$(CARGO)" scripts/tests
 
 python-test: system ## lints and tests of the Python package, with numpy 1.26 and 2
-	$(CARGO) clippy --locked -p bunter-python -- -D warnings
-	@if command -v ruff >/dev/null; then ruff check python && ruff format --check python; \
-	else echo "python-test: there is no ruff, so the Python sources are not looked at"; fi
+	$(CARGO) clippy --locked -p bunter-python --features bunter-python/same-as-tests -- -D warnings
 	scripts/python-tests
 
 lint: system ## formatting, lints and documentation without a warning
