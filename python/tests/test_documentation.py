@@ -75,12 +75,12 @@ def test_stubs_have_the_arguments(stubs):
                 isinstance(d, ast.Name) and d.id == "property" for d in node.decorator_list
             ):
                 continue
-            member = kind if node.name == "__init__" else getattr(kind, node.name)
+            member = kind if node.name == "__new__" else getattr(kind, node.name)
             try:
                 signature = inspect.signature(member)
             except (TypeError, ValueError):
                 continue
-            if node.name.startswith("__") and node.name != "__init__":
+            if node.name.startswith("__") and node.name != "__new__":
                 continue
             arguments = node.args
             said = [

@@ -196,6 +196,10 @@ def test_the_repositorys_packers(butler, first):
     camera = butler.packer("visit,detector", instrument="SimCam")
     assert camera == butler.packer("detector,visit")
     assert camera.unpack(camera.pack(first)) == first
+    with pytest.raises(bunter.UsageError, match="HSC"):
+        camera.pack(first, instrument="HSC")
+    with pytest.raises(bunter.UsageError, match="no field"):
+        camera.pack(first, band="r")
     datasets = butler.query_datasets("calexp", order_by="visit")
     unpacked = camera.unpack(camera.pack(datasets))
     np.testing.assert_array_equal(unpacked["visit"], datasets["visit"])

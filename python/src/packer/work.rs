@@ -13,6 +13,19 @@ use crate::run::run;
 use crate::table::PyTable;
 
 impl PyPacker {
+    /// Whether this is the sky map or camera that all data IDs of the packer have; another one is an error.
+    fn is_fixed(&self, name: &str, value: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let Some((_, expected)) = self.inner.layout().fixed.iter().find(|(fixed, _)| *fixed == name) else {
+            return Ok(false);
+        };
+        let Ok(found) = value.extract::<String>() else { return Ok(false) };
+        if expected.to_string() == found {
+            return Ok(true);
+        }
+        let (packer, name, expected) = (self.inner.name().to_owned(), name.to_owned(), expected.to_string());
+        Err(PackError::Fixed { packer, name, expected, found }).or_raise()
+    }
+
     fn hold<'py>(
         &self,
         columns: Option<&Bound<'py, PyAny>>,
@@ -20,6 +33,9 @@ impl PyPacker {
     ) -> PyResult<Vec<Held<'py>>> {
         let mut held: Vec<Held<'py>> = Vec::new();
         let mut add = |name: &str, value: &Bound<'py, PyAny>| -> PyResult<()> {
+            if self.is_fixed(name, value)? {
+                return Ok(());
+            }
             let column = hold(name, value)?;
             held.retain(|h| h.name != name);
             held.push(column);
