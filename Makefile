@@ -18,7 +18,7 @@ export OMPI_MCA_mpi_yield_when_idle := 1
 .PHONY: help system build demo test python-test lint doc bench clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 system: ## find missing system packages (MPI, HDF5, cfitsio, libclang), name and install them
 	@scripts/system-packages
