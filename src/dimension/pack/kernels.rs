@@ -151,7 +151,7 @@ pub(super) fn bits<T: Int>(numbers: &[u64], shift: u32, mask: u64, first: u64, o
 }
 
 /// 2^52: from here to 2^53, floating-point numbers are the integers.
-const INTEGERS: f64 = 4_503_599_627_370_496.0;
+pub(super) const INTEGERS: f64 = 4_503_599_627_370_496.0;
 /// Numbers below this are exact in every step of [`Divisor`].
 pub(super) const EXACT: u64 = 1 << 52;
 
@@ -177,8 +177,8 @@ pub(super) fn floats(numbers: &[u64], shift: u32, mask: u64, out: &mut [f64]) {
 /// at a time where the machine has vectors of 256 bits.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Divisor {
-    by: f64,
-    reciprocal: f64,
+    pub(super) by: f64,
+    pub(super) reciprocal: f64,
 }
 
 impl Divisor {

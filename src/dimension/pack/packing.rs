@@ -9,6 +9,7 @@ use super::digits::{Digit, Kind};
 use super::error::{BadRows, PackError};
 use super::identifier::NONE;
 use super::kernels::{self, STEP};
+use super::lines::{self, Term};
 use super::plan::{MOST_FIELDS, MOST_SLOTS, Plan, Target};
 use super::rows::Faults;
 use super::split::{contiguous, joined, middle};
@@ -93,6 +94,8 @@ pub(super) struct PackJob<'a, 'c> {
     hopeless: bool,
     /// Fields are looked at together.
     together: bool,
+    /// What each source adds, where all are plain columns of 64-bit integers.
+    terms: Option<Vec<Term>>,
 }
 
 /// A block of rows, packed with the widest vectors that the machine has. (A closure would not be compiled for them.)
@@ -159,6 +162,7 @@ impl<'a, 'c> PackJob<'a, 'c> {
             identifiers: Vec::with_capacity(identifiers.len()),
             hopeless: false,
             together: !identifiers.is_empty() || plan.digits.iter().any(|d| d.limit.is_some()),
+            terms: None,
         };
         let mut from_identifier = [false; MOST_FIELDS];
         for (which, column) in identifiers {
@@ -194,6 +198,9 @@ impl<'a, 'c> PackJob<'a, 'c> {
                     job.give(i, code);
                 }
             }
+        }
+        if !job.together && !job.hopeless && (1..=lines::MOST).contains(&job.sources.len()) {
+            job.terms = job.sources.iter().map(|source| source.term(&plan.digits[source.digit])).collect();
         }
         Ok(job)
     }
@@ -278,6 +285,12 @@ impl<'a, 'c> PackJob<'a, 'c> {
             self.rows_exactly(start, &mut out, mask, &mut faults);
             return faults;
         }
+        if self.lines(start, &mut out) == Some(false) {
+            if let Some(mask) = mask {
+                mask.fill(false);
+            }
+            return faults;
+        }
         let mut slots = self.together.then(|| vec![[0; STEP]; MOST_SLOTS]);
         if let Some(slots) = &mut slots {
             for (digit, given) in self.plan.digits.iter().zip(self.given) {
@@ -307,6 +320,19 @@ impl<'a, 'c> PackJob<'a, 'c> {
             from = to;
         }
         faults
+    }
+
+    /// Packs plain columns; whether any row does not fit, or `None` where that is not for [`lines`].
+    fn lines(&self, start: usize, out: &mut IntViewMut<'_>) -> Option<bool> {
+        let terms = self.terms.as_ref()?;
+        let rows = start..start + out.len();
+        let out = contiguous(out, 0..rows.len())?;
+        let mut columns: [&[u64]; lines::MOST] = [&[]; lines::MOST];
+        for (column, source) in columns.iter_mut().zip(&self.sources) {
+            let Input::Integers { view, .. } = &source.input else { return None };
+            *column = view.words()?.get(rows.clone())?;
+        }
+        lines::pack(columns, terms, self.base, out, lines::past_caches(8 * self.rows))
     }
 
     /// Packs a block of rows; whether any row does not fit.
@@ -533,6 +559,18 @@ pub(super) fn limit_words(plan: &Plan, digit: usize, code: u64, other: u64) -> S
 }
 
 impl Source<'_, '_> {
+    /// What a plain column of 64-bit integers adds.
+    fn term(&self, digit: &Digit) -> Option<Term> {
+        match &self.input {
+            Input::Integers { view, low, span }
+                if self.nulls.is_none() && matches!(digit.kind, Kind::Integer) && view.words().is_some() =>
+            {
+                Term::new(*low, *span, digit.weight)
+            }
+            _ => None,
+        }
+    }
+
     /// The codes of a block of rows; whether any row does not fit.
     #[inline(always)]
     fn codes(&self, digit: &Digit, rows: std::ops::Range<usize>, out: &mut [u64]) -> bool {

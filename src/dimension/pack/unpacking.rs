@@ -12,6 +12,7 @@ use super::column::{Int, IntView, IntViewMut, PackColumn, Values, with_view};
 use super::digits::{Digit, Kind, Segment};
 use super::error::{BadRows, PackError};
 use super::kernels::{self, Divisor, EXACT, STEP, WideDivisor};
+use super::lines::{self, Apart, Field, Radix};
 use super::names::NO_NAME;
 use super::packing::{limit_words, put};
 use super::plan::{MOST_FIELDS, MOST_SLOTS, Plan, Target};
@@ -77,6 +78,8 @@ pub(super) struct UnpackJob<'a, 'c> {
     uses: [Use; MOST_FIELDS],
     divisors: [Option<(Divisor, WideDivisor)>; MOST_FIELDS],
     together: bool,
+    /// How plain columns of 64-bit integers are filled, and which: the output of every field.
+    apart: Option<(Apart, [usize; lines::MOST])>,
 }
 
 /// A block of rows, unpacked with the widest vectors that the machine has. (A closure would not be compiled for them.)
@@ -138,6 +141,7 @@ impl<'a, 'c> UnpackJob<'a, 'c> {
             together: plan.digits.iter().any(|d| d.limit.is_some())
                 || targets.iter().any(|t| matches!(t, Target::Identifier(_))),
             targets,
+            apart: None,
         };
         for (output, target) in job.targets.iter().enumerate() {
             match *target {
@@ -166,7 +170,74 @@ impl<'a, 'c> UnpackJob<'a, 'c> {
                 job.uses[i].reached = reached;
             }
         }
+        job.apart = job.apart();
         Ok(job)
+    }
+
+    /// How integers are taken apart by [`lines`], when they are plain and the outputs too.
+    fn apart(&self) -> Option<(Apart, [usize; lines::MOST])> {
+        self.ids.as_ref().ok()?.words()?;
+        if self.together || self.nulls.is_some() || self.targets.len() > lines::MOST {
+            return None;
+        }
+        let mut apart = Apart { forbidden: self.forbidden, ..Apart::default() };
+        let mut outputs = [0; lines::MOST];
+        // Digits come first.
+        let mut segments: Vec<&Segment> = self.plan.segments.iter().collect();
+        segments.sort_by_key(|s| s.end - s.first == 1);
+        for (i, Segment { shift, mask, top, first, end }) in segments.into_iter().enumerate() {
+            let many = end - first > 1;
+            if mask >> 63 != 0 || many && i > 0 {
+                return None;
+            }
+            if many {
+                apart.digits = end - first;
+                apart.radix = Radix { shift: *shift, mask: *mask, top: *top, wide: None };
+                if *mask >= EXACT {
+                    let by = self.plan.digits[*first].room + 1;
+                    if top / by >= EXACT {
+                        return None;
+                    }
+                    apart.radix.wide = Some(by);
+                }
+            }
+            for digit in *first..*end {
+                let (field, digit) = (&self.plan.digits[digit], digit);
+                let plain = matches!(field.kind, Kind::Integer) && field.constant.is_none();
+                let divisor = self.divisors[digit].map(|(d, _)| d);
+                let Some(output) = self.uses[digit].output.filter(|_| plain) else {
+                    // What nobody asked for needs no column where all of its codes are fine.
+                    if !many && !field.has_holes() && top == mask {
+                        continue;
+                    }
+                    return None;
+                };
+                let (least, most) = self.ranges[output];
+                if many && divisor.is_none() || field.value(0) < least || field.value(field.top) > most {
+                    return None;
+                }
+                let place = apart.fields.get_mut(apart.len)?;
+                let check = field.top < field.room;
+                *place =
+                    Field { shift: *shift, mask: *mask, top: field.top, first: field.first as u64, divisor, check };
+                outputs[apart.len] = output;
+                apart.len += 1;
+            }
+        }
+        // Every output is filled.
+        (apart.len == self.targets.len() && apart.len > 0).then_some((apart, outputs))
+    }
+
+    /// Fills plain columns; whether any row does not fit, or `None` where that is not for [`lines`].
+    fn lines(&self, rows: &Range<usize>, outputs: &mut Outputs<'_>) -> Option<bool> {
+        let (apart, places) = self.apart.as_ref()?;
+        let ids = self.ids.as_ref().ok()?.words()?.get(rows.clone())?;
+        let mut outs = [(); lines::MOST].map(|()| &mut [][..]);
+        let mut left: Vec<_> = outputs.iter_mut().map(Some).collect();
+        for (out, place) in outs.iter_mut().zip(places).take(apart.len) {
+            *out = contiguous(left.get_mut(*place)?.take()?, 0..rows.len())?;
+        }
+        lines::unpack(apart, ids, outs, lines::past_caches(8 * self.rows * apart.len))
     }
 
     /// Unpacks all rows. Rows that do not fit are 0 in every output and true in `mask`.
@@ -200,6 +271,12 @@ impl<'a, 'c> UnpackJob<'a, 'c> {
         let mut faults = Faults::none();
         if rows.len() <= 8 {
             self.rows_exactly(rows.start, 0..rows.len(), &mut outputs, mask, &mut faults);
+            return faults;
+        }
+        if self.lines(&rows, &mut outputs) == Some(false) {
+            if let Some(mask) = mask {
+                mask.fill(false);
+            }
             return faults;
         }
         let mut buffers = Buffers { ids: [0; STEP], codes: [0; STEP], floats: [0.0; STEP], wide: [0; STEP] };
