@@ -208,45 +208,6 @@ pub(super) fn digit<T: Int>(x: &mut [f64], divisor: Divisor, first: u64, out: &m
     }
 }
 
-/// All digits of a mixed radix at once, each into its output, which are as many as there are divisors and one; whether any
-/// number is above `top`. Every number is divided in registers, from the integer to its last digit.
-macro_rules! all_digits {
-    ($name:ident, $last:ident, $($out:ident $k:tt),+; $n:tt) => {
-        #[inline(always)]
-        pub(super) fn $name(
-            numbers: &[u64],
-            shift: u32,
-            mask: u64,
-            top: u64,
-            divisors: [Divisor; $n],
-            firsts: [u64; $n + 1],
-            [$($out,)+ $last]: [&mut [u64]; $n + 1],
-        ) -> bool {
-            let mut above = Above::new(top);
-            let firsts = firsts.map(|first| first.wrapping_sub(INTEGERS.to_bits()));
-            let outs = numbers.iter().zip($last)$(.zip($out))+;
-            for all_digits!(@pattern number $last $($out)+) in outs {
-                let digits = (number >> shift) & mask;
-                above.look(digits);
-                let mut x = float(digits);
-                $(
-                    let (q, r) = divisors[$k].divide(x);
-                    *$out = (r + INTEGERS).to_bits().wrapping_add(firsts[$k]);
-                    x = q;
-                )+
-                *$last = (x + INTEGERS).to_bits().wrapping_add(firsts[$n]);
-            }
-            above.found()
-        }
-    };
-    (@pattern $a:ident $b:ident $c:ident) => { (($a, $b), $c) };
-    (@pattern $a:ident $b:ident $c:ident $d:ident) => { ((($a, $b), $c), $d) };
-    (@pattern $a:ident $b:ident $c:ident $d:ident $e:ident) => { (((($a, $b), $c), $d), $e) };
-}
-all_digits!(two_digits, z, a 0; 1);
-all_digits!(three_digits, z, a 0, b 1; 2);
-all_digits!(four_digits, z, a 0, b 1, c 2; 3);
-
 /// Takes a digit out that nobody asked for.
 #[inline(always)]
 pub(super) fn skip_digit(x: &mut [f64], divisor: Divisor) {

@@ -149,7 +149,9 @@ mod tests {
             everywhere(|begin, rows, past_caches| {
                 let mut columns: Vec<Vec<u64>> = all[..n]
                     .iter()
-                    .map(|(low, span, _)| (0..begin + rows).map(|_| low.wrapping_add(numbers.below(span + 1))).collect())
+                    .map(|(low, span, _)| {
+                        (0..begin + rows).map(|_| low.wrapping_add(numbers.below(span + 1))).collect()
+                    })
                     .collect();
                 let mut out = vec![7; begin + rows];
                 let run = |columns: &[Vec<u64>], out: &mut [u64]| {
@@ -190,7 +192,13 @@ mod tests {
         }
         for (field, radix) in apart.fields.iter_mut().zip(radices) {
             // One value fewer than there is room for.
-            *field = Field { top: radix - 2, first: 3, divisor: Some(Divisor::new(*radix)), check: true, ..Field::default() };
+            *field = Field {
+                top: radix - 2,
+                first: 3,
+                divisor: Some(Divisor::new(*radix)),
+                check: true,
+                ..Field::default()
+            };
         }
         let mut shift = if radices.is_empty() { 1 } else { 1 + width };
         for (field, bits) in apart.fields[radices.len()..].iter_mut().zip(bits) {

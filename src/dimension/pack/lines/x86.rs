@@ -3,10 +3,11 @@
 #![expect(unsafe_code, reason = "stores past the caches exist only as instructions on pointers")]
 
 use std::arch::x86_64::{
-    __m256d, __m256i, _CMP_LT_OQ, _mm_cvtsi32_si128, _mm_sfence, _mm256_add_epi64, _mm256_add_pd, _mm256_and_pd, _mm256_and_si256,
-    _mm256_castpd_si256, _mm256_castsi256_pd, _mm256_cmp_pd, _mm256_loadu_si256, _mm256_movemask_pd, _mm256_mul_epu32, _mm256_mul_pd,
-    _mm256_or_si256, _mm256_set1_epi64x, _mm256_set1_pd, _mm256_setzero_pd, _mm256_sll_epi64, _mm256_srl_epi64, _mm256_storeu_si256,
-    _mm256_stream_si256, _mm256_sub_epi64, _mm256_sub_pd, _mm256_testz_si256, _mm256_xor_si256,
+    __m256d, __m256i, _CMP_LT_OQ, _mm_cvtsi32_si128, _mm_sfence, _mm256_add_epi64, _mm256_add_pd, _mm256_and_pd,
+    _mm256_and_si256, _mm256_castpd_si256, _mm256_castsi256_pd, _mm256_cmp_pd, _mm256_loadu_si256, _mm256_movemask_pd,
+    _mm256_mul_epu32, _mm256_mul_pd, _mm256_or_si256, _mm256_set1_epi64x, _mm256_set1_pd, _mm256_setzero_pd,
+    _mm256_sll_epi64, _mm256_srl_epi64, _mm256_storeu_si256, _mm256_stream_si256, _mm256_sub_epi64, _mm256_sub_pd,
+    _mm256_testz_si256, _mm256_xor_si256,
 };
 use std::array;
 
@@ -187,7 +188,11 @@ fn unpack_all<const N: usize, const DIGITS: usize, const STREAM: bool>(
             line[..rows.len()].copy_from_slice(&ids[rows.clone()]);
             // What stands in for the rest must be of the layout.
             line[rows.len()..].fill(ids[at]);
-            bad |= unpack_lines::<N, DIGITS, false>(apart, &[line], some.each_mut().map(array::from_mut).map(|o| &mut o[..]));
+            bad |= unpack_lines::<N, DIGITS, false>(
+                apart,
+                &[line],
+                some.each_mut().map(array::from_mut).map(|o| &mut o[..]),
+            );
             for (out, some) in outs.iter_mut().zip(&some) {
                 out[rows.clone()].copy_from_slice(&some[..rows.len()]);
             }
