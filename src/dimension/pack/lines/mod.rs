@@ -20,13 +20,16 @@ pub(super) const MOST: usize = 4;
 /// Outputs of this many bytes in all and more do not stay in the caches anyway.
 const PAST_CACHES: usize = 8 << 20;
 
+/// Quotients of numbers of 2^52 and above must be below this.
+pub(super) const WIDE_QUOTIENTS: u64 = 1 << 49;
+
 /// Whether outputs of so many bytes are written past the caches.
 pub(super) fn past_caches(bytes: usize) -> bool {
     bytes >= PAST_CACHES
 }
 
 /// What a column adds: `(value - low) factor 2^shift`, where `value - low` is at most `span`, below 2^63. A factor of 0
-/// stands for 1; with any other, span and factor are below 2^32.
+/// stands for 1; with any other, the span is below 2^32.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Term {
     pub(super) low: u64,
@@ -41,11 +44,10 @@ impl Term {
         // A field with one value has no weight.
         let shift = weight.checked_ilog2().map(|_| weight.trailing_zeros())?;
         let odd = weight >> shift;
-        let is_half = |n: u64| n <= u64::from(u32::MAX);
         let factor = match odd {
             1 if span >> 63 == 0 => 0,
             1 => return None,
-            _ if is_half(span) && is_half(odd) => odd,
+            _ if span <= u64::from(u32::MAX) => odd,
             _ => return None,
         };
         Some(Self { low, span, factor, shift })
@@ -88,7 +90,7 @@ pub(super) struct Radix {
     pub(super) mask: u64,
     /// Below 2^63.
     pub(super) top: u64,
-    /// The divisor of the first digit where numbers are 2^52 and above, but quotients are not.
+    /// The divisor of the first digit where numbers are 2^52 and above, but quotients below [`WIDE_QUOTIENTS`].
     pub(super) wide: Option<u64>,
 }
 
@@ -142,7 +144,12 @@ mod tests {
     #[test]
     fn packing_is_the_sum_of_the_terms_and_sees_every_value_out_of_range() {
         // Factors, shifts, spans up to the last bit, a range that begins elsewhere.
-        let all = [(0_u64, 80_u64, 1_u64), (5, 18937, 81), (0, (1 << 36) - 1, 1 << 27), (u64::MAX - 3, 3, 3 << 60)];
+        let all = [
+            (0_u64, 80_u64, 1_u64),
+            (5, 18937, 81 * 18_938_000_003),
+            (0, (1 << 36) - 1, 1 << 27),
+            (u64::MAX - 3, 3, 3 << 60),
+        ];
         let mut numbers = Numbers(1);
         for n in 1..=MOST {
             let terms: Vec<Term> = all[..n].iter().map(|(l, s, w)| Term::new(*l, *s, *w).unwrap()).collect();
@@ -177,7 +184,7 @@ mod tests {
             });
         }
         // What the kernel cannot multiply is left to the general way.
-        assert!(Term::new(0, 1 << 32, 3).is_none() && Term::new(0, 1, (1 << 32) + 1).is_none());
+        assert!(Term::new(0, 1 << 32, 3).is_none());
         assert!(Term::new(0, 1 << 63, 1).is_none() && Term::new(0, 0, 0).is_none());
     }
 

@@ -4,10 +4,10 @@
 
 use std::arch::x86_64::{
     __m256d, __m256i, _CMP_LT_OQ, _mm_cvtsi32_si128, _mm_sfence, _mm256_add_epi64, _mm256_add_pd, _mm256_and_pd,
-    _mm256_and_si256, _mm256_castpd_si256, _mm256_castsi256_pd, _mm256_cmp_pd, _mm256_loadu_si256, _mm256_movemask_pd,
-    _mm256_mul_epu32, _mm256_mul_pd, _mm256_or_si256, _mm256_set1_epi64x, _mm256_set1_pd, _mm256_setzero_pd,
-    _mm256_sll_epi64, _mm256_srl_epi64, _mm256_storeu_si256, _mm256_stream_si256, _mm256_sub_epi64, _mm256_sub_pd,
-    _mm256_testz_si256, _mm256_xor_si256,
+    _mm256_and_si256, _mm256_castpd_si256, _mm256_castsi256_pd, _mm256_cmp_pd, _mm256_cmpgt_epi64, _mm256_loadu_si256,
+    _mm256_movemask_pd, _mm256_mul_epu32, _mm256_mul_pd, _mm256_or_si256, _mm256_set1_epi64x, _mm256_set1_pd,
+    _mm256_setzero_pd, _mm256_sll_epi64, _mm256_slli_epi64, _mm256_srl_epi64, _mm256_srli_epi64, _mm256_storeu_si256,
+    _mm256_stream_si256, _mm256_sub_epi64, _mm256_sub_pd, _mm256_testz_si256, _mm256_xor_si256,
 };
 use std::array;
 
@@ -124,7 +124,8 @@ fn pack_all<const N: usize, const MULTIPLY: bool, const STREAM: bool>(
                 // The top bit of `t`, or of `span - t`, is set just when `t` is above the span.
                 above[h] = _mm256_or_si256(above[h], _mm256_or_si256(t, _mm256_sub_epi64(splat(span), t)));
                 if MULTIPLY && factor != 0 {
-                    t = _mm256_mul_epu32(t, splat(factor));
+                    let high = _mm256_mul_epu32(t, splat(factor >> 32));
+                    t = _mm256_add_epi64(_mm256_mul_epu32(t, splat(factor)), _mm256_slli_epi64::<32>(high));
                 }
                 sum[h] = _mm256_add_epi64(sum[h], _mm256_sll_epi64(t, _mm_cvtsi32_si128(shift as i32)));
             }
@@ -298,7 +299,7 @@ fn float(v: __m256i) -> __m256d {
     _mm256_sub_pd(_mm256_castsi256_pd(_mm256_or_si256(v, _mm256_castpd_si256(integers))), integers)
 }
 
-/// And back.
+/// And back; what is between two integers becomes the nearer.
 #[inline]
 #[target_feature(enable = "avx2")]
 fn integer(v: __m256d) -> __m256i {
@@ -317,20 +318,73 @@ fn divide(x: __m256d, by: f64, reciprocal: f64) -> (__m256d, __m256d) {
     (_mm256_sub_pd(q, _mm256_and_pd(low, _mm256_set1_pd(1.0))), _mm256_add_pd(r, _mm256_and_pd(low, by)))
 }
 
-/// Quotients and remainders of 64-bit integers, one by one: there is no such product in vectors.
+/// Quotients and remainders of integers below 2^63, when the quotients are below 2^49.
+///
+/// An integer as floating point, the divisor, its reciprocal and the product are off by 2^-53 of themselves at most: the product is
+/// within 0.25 of the ratio, the nearest integer within 0.75. It is the quotient or one more, as the sign of the remainder says.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn divide_wide(x: Vectors, by: u64) -> (Vectors, Vectors) {
-    let reciprocal = u64::MAX / by;
-    let x: Line = bytemuck::cast(x);
-    let (mut quotients, mut remainders) = ([0; LINE], [0; LINE]);
-    for k in 0..LINE {
-        // The quotient or one less.
-        let q = ((u128::from(x[k]) * u128::from(reciprocal)) >> 64) as u64;
-        let r = x[k] - q * by;
-        let low = r >= by;
-        quotients[k] = q + u64::from(low);
-        remainders[k] = r - if low { by } else { 0 };
+fn divide_wide([low, high]: Vectors, by: u64) -> (Vectors, Vectors) {
+    let (low, high) = (divide_wide_half(low, by), divide_wide_half(high, by));
+    ([low.0, high.0], [low.1, high.1])
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn divide_wide_half(x: __m256i, by: u64) -> (__m256i, __m256i) {
+    // The upper half of an integer as floating point, 2^32 times itself: 2^84 and above, the numbers are 2^32 apart.
+    const UPPER: f64 = 19_342_813_113_834_066_795_298_816.0;
+    let (integers, upper) = (_mm256_set1_pd(INTEGERS), _mm256_set1_pd(UPPER));
+    let lower = _mm256_or_si256(_mm256_and_si256(x, splat(u64::from(u32::MAX))), _mm256_castpd_si256(integers));
+    let higher = _mm256_or_si256(_mm256_srli_epi64::<32>(x), _mm256_castpd_si256(upper));
+    let float = _mm256_add_pd(
+        _mm256_sub_pd(_mm256_castsi256_pd(higher), upper),
+        _mm256_sub_pd(_mm256_castsi256_pd(lower), integers),
+    );
+    let q = integer(_mm256_mul_pd(float, _mm256_set1_pd(1.0 / by as f64)));
+    let r = _mm256_sub_epi64(x, product(q, by));
+    let low = _mm256_cmpgt_epi64(splat(0), r);
+    // True is all ones, which is -1.
+    (_mm256_add_epi64(q, low), _mm256_add_epi64(r, _mm256_and_si256(low, splat(by))))
+}
+
+/// The low 64 bits of products.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn product(q: __m256i, by: u64) -> __m256i {
+    let crossed =
+        _mm256_add_epi64(_mm256_mul_epu32(_mm256_srli_epi64::<32>(q), splat(by)), _mm256_mul_epu32(q, splat(by >> 32)));
+    _mm256_add_epi64(_mm256_mul_epu32(q, splat(by)), _mm256_slli_epi64::<32>(crossed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::WIDE_QUOTIENTS;
+    use super::*;
+
+    /// Multiples of divisors, and what is beside them, up to the last bit.
+    #[test]
+    fn wide_quotients_are_exact() {
+        if !is_x86_feature_detected!("avx2") {
+            return;
+        }
+        let divisors = (14..62).flat_map(|k| [(1_u64 << k) - 1, (1 << k) + 1, (1 << k) / 3 + 1, (1 << k) / 5 * 4 + 3]);
+        let mut checked = 0;
+        for by in divisors {
+            let last = (WIDE_QUOTIENTS - 1).min(((1 << 63) - 1) / by);
+            for q in [0, 1, 2, last / 7, last / 3, last / 2, last.saturating_sub(1), last] {
+                let x = q * by;
+                let near = [x, x + 1, x + by / 2, x + by - 1].map(|x| x.min((1 << 63) - 1));
+                let line: Line = array::from_fn(|k| near[k % 4]);
+                // SAFETY: the machine has AVX2.
+                let (quotients, remainders) = unsafe { divide_wide(load(&line), by) };
+                let (quotients, remainders): (Line, Line) = (bytemuck::cast(quotients), bytemuck::cast(remainders));
+                for k in 0..LINE {
+                    assert_eq!((quotients[k], remainders[k]), (line[k] / by, line[k] % by), "{} / {by}", line[k]);
+                    checked += 1;
+                }
+            }
+        }
+        assert!(checked > 10_000, "{checked}");
     }
-    (bytemuck::cast(quotients), bytemuck::cast(remainders))
 }

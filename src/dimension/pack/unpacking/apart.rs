@@ -30,7 +30,7 @@ impl UnpackJob<'_, '_> {
                 apart.radix = Radix { shift: *shift, mask: *mask, top: *top, wide: None };
                 if *mask >= EXACT {
                     let by = self.plan.digits[*first].room + 1;
-                    if top / by >= EXACT {
+                    if top / by >= lines::WIDE_QUOTIENTS {
                         return None;
                     }
                     apart.radix.wide = Some(by);
