@@ -268,7 +268,10 @@ fn parquet(rows: usize) {
         }
     }
     let ours = median(ours);
-    println!("Parquet in, unpacked Parquet out, {rows} rows, {THREADS} threads, zstd 1 on both sides: {ours:.2} s ({:.1} Mrow/s)", rows as f64 / 1e6 / ours);
+    println!(
+        "Parquet in, unpacked Parquet out, {rows} rows, {THREADS} threads, zstd 1 on both sides: {ours:.2} s ({:.1} Mrow/s)",
+        rows as f64 / 1e6 / ours
+    );
     if theirs.is_empty() {
         println!("pyarrow and numpy: left out, `{python}` does not have them (set BUNTER_PYTHON)");
     } else {

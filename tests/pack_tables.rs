@@ -189,7 +189,19 @@ fn every_pair_of_formats() {
     }
     // Tables by their names within a file.
     let (input, output) = (folder.join("in.fits[1]"), folder.join("out.h5#/a/b"));
-    bunter(&["unpack", text(&input), "--packer", PACKER, "--id", "object_id", "--on-error", "mask", "--output", text(&output)]).ok();
+    bunter(&[
+        "unpack",
+        text(&input),
+        "--packer",
+        PACKER,
+        "--id",
+        "object_id",
+        "--on-error",
+        "mask",
+        "--output",
+        text(&output),
+    ])
+    .ok();
     assert_eq!(read(&output).num_rows(), rows);
 }
 
@@ -222,11 +234,7 @@ fn ranks_decode_row_groups() {
         let output = folder.join(format!("decoded{ranks}"));
         let mut command = if ranks == 0 { Command::new(&program) } else { on_ranks(ranks, &program) };
         let done = run(command.args([PACKER, "object_id"]).arg(&output).args(&files)).ok();
-        assert!(
-            done.out.contains("25000 rows of 8 pieces") && done.out.contains("2500 do not fit"),
-            "{}",
-            done.out
-        );
+        assert!(done.out.contains("25000 rows of 8 pieces") && done.out.contains("2500 do not fit"), "{}", done.out);
         let mut parts: Vec<PathBuf> = fs::read_dir(&output).unwrap().map(|e| e.unwrap().path()).collect();
         parts.sort();
         assert!(parts.len() <= ranks.max(1) && (ranks < 8 || parts.len() == 8), "{parts:?}");

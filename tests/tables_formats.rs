@@ -12,8 +12,8 @@ use arrow::array::{
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{
-    DataType, Date32Type, Field, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Schema,
-    TimeUnit, TimestampNanosecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    DataType, Date32Type, Field, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Schema, TimeUnit,
+    TimestampNanosecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use bunter::datastore::{DatastoreError, TableFormat, TableOptions, TableReader, TableWriter};
 use proptest::prelude::*;
@@ -47,7 +47,12 @@ impl Numbers {
     }
 }
 
-fn numbers<T: ArrowPrimitiveType>(n: usize, nulls: bool, rng: &mut Numbers, value: impl Fn(u64) -> T::Native) -> ArrayRef {
+fn numbers<T: ArrowPrimitiveType>(
+    n: usize,
+    nulls: bool,
+    rng: &mut Numbers,
+    value: impl Fn(u64) -> T::Native,
+) -> ArrayRef {
     let one = |_| {
         let bits = rng.bits();
         (!nulls || rng.below(4) > 0).then(|| value(bits))
@@ -117,7 +122,11 @@ fn table(kinds: &[usize], n: usize, nulls: bool, ascii: bool, rng: &mut Numbers)
     let field = |(i, array): (usize, &ArrayRef)| {
         let metadata = [("unit".to_owned(), "mJy/beam".to_owned()), ("other".to_owned(), "é \"x\" &".to_owned())];
         let field = Field::new(format!("Column {i}"), array.data_type().clone(), true);
-        if i % 2 == 0 { field.with_metadata(metadata.into_iter().collect::<std::collections::HashMap<_, _>>()) } else { field }
+        if i % 2 == 0 {
+            field.with_metadata(metadata.into_iter().collect::<std::collections::HashMap<_, _>>())
+        } else {
+            field
+        }
     };
     let fields: Vec<Field> = arrays.iter().enumerate().map(field).collect();
     let metadata = [("history".to_owned(), "made\nby hand".to_owned()), ("empty".to_owned(), String::new())];
@@ -167,13 +176,12 @@ proptest! {
 
     #[test]
     fn written_is_read(
-        kinds in prop::collection::vec(0..KINDS, 0..6),
+        kinds in prop::collection::vec(0..KINDS, 1..6),
         (rows, step, batch) in (0_usize..200, 1_usize..250, 1_usize..250),
         (nulls, seed) in (any::<bool>(), 1_u64..u64::MAX),
     ) {
         let folder = tempfile::tempdir().unwrap();
         for ending in ["parquet", "h5", "fits"] {
-            let rows = if kinds.is_empty() { 0 } else { rows };
             let table = table(&kinds, rows, nulls, ending == "fits", &mut Numbers(seed));
             let path = folder.path().join(format!("t.{ending}"));
             write(&path, &table, step).unwrap();
@@ -189,13 +197,12 @@ proptest! {
             let mut options = TableOptions::default();
             options.rows = Some(rows as u64 / 3..rows as u64 / 2);
             options.batch_rows = batch;
-            options.columns = kinds.len().checked_sub(1).map(|last| vec![format!("Column {last}"), "Column 0".to_owned()]);
+            options.columns = Some(vec![format!("Column {}", kinds.len() - 1), "Column 0".to_owned()]);
             let reader = TableReader::open(&path, options).unwrap();
             prop_assert_eq!(reader.pieces().iter().sum::<u64>(), rows as u64);
             let schema = reader.schema();
             let part = concat_batches(&schema, &reader.map(Result::unwrap).collect::<Vec<_>>()).unwrap();
-            let all: Vec<usize> = if kinds.is_empty() { vec![] } else { vec![kinds.len() - 1, 0] };
-            assert_same(&part, &table.project(&all).unwrap().slice(rows / 3, rows / 2 - rows / 3));
+            assert_same(&part, &table.project(&[kinds.len() - 1, 0]).unwrap().slice(rows / 3, rows / 2 - rows / 3));
         }
     }
 }
@@ -204,7 +211,8 @@ proptest! {
 fn every_kind_over_many_rows() {
     let folder = tempfile::tempdir().unwrap();
     // More than one chunk of HDF5, one buffer of FITS, one batch.
-    let kinds: Vec<usize> = (0..KINDS).collect();
+    // Bytes with nulls have all their values in so many rows, which FITS refuses.
+    let kinds: Vec<usize> = (0..KINDS).filter(|k| !matches!(k, 0 | 4)).collect();
     for ending in ["parquet", "h5", "fits"] {
         let table = table(&kinds, 70_001, true, ending == "fits", &mut Numbers(11));
         let path = folder.path().join(format!("t.{ending}"));
@@ -240,7 +248,8 @@ fn all_bytes_and_nulls_cannot_be() {
     // All but one go, whichever it is.
     for gone in [0_u8, 7, 255] {
         let some = (0..=255).filter(|v| *v != gone).map(Some).chain([None, None]);
-        let table = RecordBatch::try_from_iter([("flags", Arc::new(some.collect::<PrimitiveArray<UInt8Type>>()) as ArrayRef)]);
+        let table =
+            RecordBatch::try_from_iter([("flags", Arc::new(some.collect::<PrimitiveArray<UInt8Type>>()) as ArrayRef)]);
         let table = table.unwrap();
         write(&path, &table, 10).unwrap();
         assert_same(&read(&path, 1000), &table);
@@ -275,7 +284,9 @@ fn tables_are_named_within_their_files() {
     let table = table(&[3, 9], 5, false, true, &mut Numbers(5));
     write(&at("a.h5#/data/objects"), &table, 10).unwrap();
     write(&at("a.fits[OBJECTS]"), &table, 10).unwrap();
-    for name in ["a.h5", "a.h5#/data/objects", "a.h5[data/objects]", "a.fits", "a.fits[1]", "a.fits[objects]", "a.fits#OBJECTS"] {
+    for name in
+        ["a.h5", "a.h5#/data/objects", "a.h5[data/objects]", "a.fits", "a.fits[1]", "a.fits[objects]", "a.fits#OBJECTS"]
+    {
         assert_same(&read(&at(name), 10), &table);
     }
     let schema = TableReader::open(at("a.fits"), TableOptions::default()).unwrap().schema();

@@ -114,7 +114,10 @@ fn h5py() {
     let path = folder.path().join("h5py.h5");
     fs::write(&path, unpacked("h5py.h5.gz")).unwrap();
     let several = try_read(&path).unwrap_err().to_string();
-    assert!(several.contains("has 3 tables") && several.contains("/catalog/objects, /columns, /odd/complex"), "{several}");
+    assert!(
+        several.contains("has 3 tables") && several.contains("/catalog/objects, /columns, /odd/complex"),
+        "{several}"
+    );
     let at = |object: &str| folder.path().join(format!("h5py.h5#{object}"));
     let table = try_read(&at("/catalog/objects")).unwrap();
     for (name, values) in [
@@ -257,7 +260,10 @@ fn damaged_fits() {
     says(case([4, 2, 0], "1", &["99999999999999999999J"], &[], &[0; 8]), "is no form");
     says(case([4, 2, 0], "1", &["9223372036854775807J"], &[], &[0; 8]), "more bytes than a row can have");
     says(case([4, 2, 0], "1", &["9223372036854775807M"], &[], &[0; 8]), "more bytes than a row can have");
-    says(case([4, 2, 0], "2", &["18446744073709551615A", "18446744073709551615A"], &[], &[0; 8]), "more bytes than a row");
+    says(
+        case([4, 2, 0], "2", &["18446744073709551615A", "18446744073709551615A"], &[], &[0; 8]),
+        "more bytes than a row",
+    );
     says(case([4, 2, 0], "1", &["J"], &["TDIM1   = '(2,2)'"], &[0; 8]), "2 rows");
     says(case([4, 2, 0], "1", &["J"], &["TDIM1   = '(2,'"], &[0; 8]), "TDIM1");
     says(case([4, 2, 0], "1", &["4A"], &["TDIM1   = '(3,2)'"], &[0; 8]), "TDIM1 does not give the 4 bytes");
@@ -267,7 +273,7 @@ fn damaged_fits() {
     says(case([4, 2, 0], "1", &["J"], &["FMETA1  = '{\"arrow_type\":\"Magic\"}'"], &[0; 8]), "names no Arrow type");
     says(case([4, 2, 0], "1", &["J"], &["SMETA   = '7'"], &[0; 8]), "SMETA is no JSON");
     says(case([i64::MAX, i64::MAX, 0], "1", &["J"], &[], &[0; 8]), "more bytes than any file has");
-    says(case([0, i64::MAX, 0], "0", &[], &[], &[]), "rows");
+    says(case([0, i64::MAX, 0], "0", &[], &[], &[]), "rows of no bytes");
     says(case([4, 1, 0], "1", &["4A"], &[], b"\xff\xfeab"), "row 1, column `col1`: is no UTF-8 text");
     // Descriptors: how many, where.
     let cell = |length: u32, at: u32| [length.to_be_bytes(), at.to_be_bytes()].concat();

@@ -261,7 +261,8 @@ mod tests {
         assert_eq!(parse_form("0D"), Ok((0, b'D', None)));
         assert_eq!(parse_form("1PE(7)"), Ok((1, b'E', Some(false))));
         assert_eq!(parse_form("QK"), Ok((1, b'K', Some(true))));
-        for wrong in ["", "7", "Z", "2PJ", "PP", "P", "1PJ(", "1PJ(x)", "99999999999999999999J", "-1J", "é", "1é", "Pé"] {
+        for wrong in ["", "7", "Z", "2PJ", "PP", "P", "1PJ(", "1PJ(x)", "99999999999999999999J", "-1J", "é", "1é", "Pé"]
+        {
             assert!(parse_form(wrong).is_err(), "{wrong}");
         }
         assert_eq!(parse_dims("(3, 2)"), Some(vec![2, 3]));

@@ -112,7 +112,7 @@ impl Nulls {
             let place = if stored < least + 32 {
                 Some(stored - least)
             } else {
-                (stored > most - 32).then_some(most - stored + 32)
+                (stored > most - 32).then(|| most - stored + 32)
             };
             if let Some(place) = place {
                 self.used[0] |= 1 << place;
@@ -188,18 +188,7 @@ impl Column {
             }
             _ => None,
         };
-        Ok(Self {
-            field: field.clone(),
-            element,
-            letter,
-            dims,
-            each,
-            in_heap,
-            longest: 0,
-            offset: 0,
-            stored,
-            nulls,
-        })
+        Ok(Self { field: field.clone(), element, letter, dims, each, in_heap, longest: 0, offset: 0, stored, nulls })
     }
 
     fn width(&self) -> usize {
@@ -250,7 +239,8 @@ impl Column {
         }
         let mut further = HashMap::new();
         for (key, value) in self.field.metadata() {
-            let plain = value.bytes().all(|b| matches!(b, b' '..=b'~')) && !value.ends_with([' ', '&']) && !value.is_empty();
+            let plain =
+                value.bytes().all(|b| matches!(b, b' '..=b'~')) && !value.ends_with([' ', '&']) && !value.is_empty();
             match KEPT.iter().find(|(_, name)| name == key) {
                 Some((stem, _)) if plain => put(stem, value.as_str().into()),
                 None if key.starts_with(RAW) => {}
@@ -502,7 +492,13 @@ fn json(map: &HashMap<&str, &str>) -> String {
 }
 
 impl FitsSink {
-    pub(super) fn new(path: &Path, file: File, folder: &Path, object: Option<&str>, schema: &SchemaRef) -> Result<Self> {
+    pub(super) fn new(
+        path: &Path,
+        file: File,
+        folder: &Path,
+        object: Option<&str>,
+        schema: &SchemaRef,
+    ) -> Result<Self> {
         if schema.fields().len() > 999 {
             let what = format!("FITS tables have up to 999 columns, not {}; write `.parquet`", schema.fields().len());
             return Err(DatastoreError::unsupported(path, what));
@@ -566,7 +562,8 @@ impl FitsSink {
         }
         let mut further = HashMap::new();
         for (key, value) in &self.metadata {
-            let plain = value.bytes().all(|b| matches!(b, b' '..=b'~')) && !value.ends_with([' ', '&']) && !value.is_empty();
+            let plain =
+                value.bytes().all(|b| matches!(b, b' '..=b'~')) && !value.ends_with([' ', '&']) && !value.is_empty();
             match key.as_str() {
                 NAME if plain => header.push(card(NAME, value.as_str())),
                 CARDS => {}
@@ -720,7 +717,11 @@ impl FitsSink {
             && let Some(null) = (0..flat.len()).find(|i| flat.is_null(*i))
         {
             let row = offsets.partition_point(|o| *o as usize <= begin + null).saturating_sub(1);
-            return Err(self.bad_row(at, row, "has a null within its list, which FITS cannot say of integers".to_owned()));
+            return Err(self.bad_row(
+                at,
+                row,
+                "has a null within its list, which FITS cannot say of integers".to_owned(),
+            ));
         }
         let size = column.element.size();
         let mut bytes = vec![0; flat.len() * size];
@@ -768,7 +769,8 @@ impl FitsSink {
         for (at, look) in looked.into_iter().enumerate() {
             widths.push(look.map_err(|(row, problem)| self.bad_row(at, row, problem))?);
         }
-        let narrow = |(column, needed): (&Column, &usize)| matches!(column.element, Element::Text(width) if width < *needed);
+        let narrow =
+            |(column, needed): (&Column, &usize)| matches!(column.element, Element::Text(width) if width < *needed);
         if self.columns.iter().zip(&widths).any(narrow) {
             self.widen(&widths)?;
         }
@@ -838,7 +840,9 @@ impl BatchSink for FitsSink {
             let mut at = 0;
             while at < main {
                 let part = &mut buffer[..usize::try_from(main - at).unwrap_or(BUFFER).min(BUFFER)];
-                self.file.read_exact_at(part, self.start + at).map_err(|e| DatastoreError::io("read", &self.path, e))?;
+                self.file
+                    .read_exact_at(part, self.start + at)
+                    .map_err(|e| DatastoreError::io("read", &self.path, e))?;
                 self.sum.add(part);
                 at += part.len() as u64;
             }

@@ -7,9 +7,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, BooleanArray, BooleanBufferBuilder, GenericListArray, PrimitiveArray, StringBuilder,
-};
+use arrow::array::{ArrayRef, BooleanArray, BooleanBufferBuilder, GenericListArray, PrimitiveArray, StringBuilder};
 use arrow::buffer::{BooleanBuffer, NullBuffer, OffsetBuffer};
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Field, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Schema,
@@ -84,6 +82,9 @@ impl FitsSource {
         }
         if offset as u64 != pitch {
             return Err(damaged(format!("NAXIS1 is {pitch} bytes a row, its columns have {offset}")));
+        }
+        if pitch == 0 && total > u64::from(u32::MAX) {
+            return Err(damaged(format!("NAXIS2 is {total} rows of no bytes")));
         }
         // Both products are known to be of a size that files have: the walk over the units has checked their sum.
         let main = pitch.checked_mul(total).ok_or_else(|| damaged("its rows overflow".to_owned()))?;
@@ -332,18 +333,8 @@ fn flat<'a>(column: &FitsColumn, cells: impl Iterator<Item = &'a [u8]> + Clone, 
             (_, true) => integers!(UInt64Type, i64, i64::MIN),
         },
         // The NaN of ones alone stands for no value, any other one for itself.
-        Element::F32 => numbers::<Float32Type, 4>(
-            cells,
-            total,
-            f32::from_be_bytes,
-            Some(|b: [u8; 4]| b == [0xff; 4]),
-        ),
-        Element::F64 => numbers::<Float64Type, 8>(
-            cells,
-            total,
-            f64::from_be_bytes,
-            Some(|b: [u8; 8]| b == [0xff; 8]),
-        ),
+        Element::F32 => numbers::<Float32Type, 4>(cells, total, f32::from_be_bytes, Some(|b: [u8; 4]| b == [0xff; 4])),
+        Element::F64 => numbers::<Float64Type, 8>(cells, total, f64::from_be_bytes, Some(|b: [u8; 8]| b == [0xff; 8])),
         Element::Scaled { bytes, scale, zero } => match bytes {
             1 => scaled!(u8, scale, zero),
             2 => scaled!(i16, scale, zero),
@@ -418,7 +409,11 @@ fn select<'a>(path: &Path, hdus: &'a [Hdu], object: Option<&str>) -> Result<&'a 
     let names = || {
         let tables: Vec<String> =
             hdus.iter().filter(|h| is_table(h)).map(|h| format!("{} `{}`", h.index, h.name)).collect();
-        if tables.is_empty() { "it has no binary table".to_owned() } else { format!("its tables are {}", tables.join(", ")) }
+        if tables.is_empty() {
+            "it has no binary table".to_owned()
+        } else {
+            format!("its tables are {}", tables.join(", "))
+        }
     };
     match found {
         Some(hdu) if is_table(hdu) => Ok(hdu),

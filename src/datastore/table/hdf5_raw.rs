@@ -1,15 +1,16 @@
 //! Rows of HDF5 datasets whose types are known at run time only: what the `hdf5` crate's typed calls cannot do.
 //!
 //! Every call into the library is made under its lock ([`hdf5::sync::sync`]).
-#![expect(unsafe_code, reason = "types that are made at run time are read and written through the library's C interface")]
+#![expect(
+    unsafe_code,
+    reason = "types that are made at run time are read and written through the library's C interface"
+)]
 
 use std::ffi::{CStr, CString, c_char, c_uint, c_void};
 use std::ptr;
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, BooleanArray, GenericListArray, NullArray, PrimitiveArray, StringBuilder,
-};
+use arrow::array::{ArrayRef, BooleanArray, GenericListArray, NullArray, PrimitiveArray, StringBuilder};
 use arrow::buffer::{BooleanBuffer, OffsetBuffer};
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Field, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
@@ -157,7 +158,8 @@ fn kind(of: hid_t) -> Result<(Kind, Vec<usize>), String> {
             // PyTables keeps logicals as bit fields of 8 bits.
             H5T_class_t::H5T_BITFIELD if size == 1 => (Kind::Logical, vec![]),
             H5T_class_t::H5T_ENUM => {
-                let names: Vec<String> = (0..H5Tget_nmembers(of).max(0) as c_uint).map(|n| member_name(of, n)).collect();
+                let names: Vec<String> =
+                    (0..H5Tget_nmembers(of).max(0) as c_uint).map(|n| member_name(of, n)).collect();
                 if size == 1 && names == ["FALSE", "TRUE"] { (Kind::Logical, vec![]) } else { kind(parent()?.0)? }
             }
             H5T_class_t::H5T_STRING if H5Tis_variable_str(of) > 0 => (Kind::Variable, vec![]),
@@ -212,7 +214,9 @@ pub(super) fn is_compound(dataset: &hdf5::Dataset) -> bool {
 pub(super) fn member_names(dataset: &hdf5::Dataset) -> hdf5::Result<Vec<String>> {
     let dtype = dataset.dtype()?;
     // SAFETY: the type is alive for the calls.
-    Ok(sync(|| (0..unsafe { H5Tget_nmembers(dtype.id()) }.max(0) as c_uint).map(|n| member_name(dtype.id(), n)).collect()))
+    Ok(sync(|| {
+        (0..unsafe { H5Tget_nmembers(dtype.id()) }.max(0) as c_uint).map(|n| member_name(dtype.id(), n)).collect()
+    }))
 }
 
 impl RawTable {
@@ -283,7 +287,14 @@ impl RawTable {
             let space = slab(&file, first, count, &self.inner).ok_or_else(failed)?;
             // SAFETY: the buffer has `count` rows of `pitch` bytes, as the memory type and space say.
             let read = unsafe {
-                H5Dread(self.dataset.id(), self.memory.0, space.0, file.id(), H5P_DEFAULT, rows.bytes.as_mut_ptr().cast())
+                H5Dread(
+                    self.dataset.id(),
+                    self.memory.0,
+                    space.0,
+                    file.id(),
+                    H5P_DEFAULT,
+                    rows.bytes.as_mut_ptr().cast(),
+                )
             };
             rows.space = Some(space);
             if read < 0 { Err(failed()) } else { Ok(()) }
@@ -326,7 +337,9 @@ impl Drop for RawRows<'_> {
     fn drop(&mut self) {
         if let (true, Some(space)) = (self.table.pointers, &self.space) {
             // SAFETY: the buffer was filled (or left zero) by a read of this type and space; nothing else points to what is freed.
-            sync(|| unsafe { H5Dvlen_reclaim(self.table.memory.0, space.0, H5P_DEFAULT, self.bytes.as_mut_ptr().cast()) });
+            sync(|| unsafe {
+                H5Dvlen_reclaim(self.table.memory.0, space.0, H5P_DEFAULT, self.bytes.as_mut_ptr().cast())
+            });
         }
     }
 }
@@ -440,8 +453,7 @@ fn numbers<'a, T: ArrowPrimitiveType, const N: usize>(
 pub(super) fn attribute(attribute: &hdf5::Attribute) -> Option<ArrayRef> {
     sync(|| {
         // SAFETY: the attribute is alive; what is made here is given back by `Id`.
-        let (dtype, space) =
-            unsafe { (Id::new(H5Aget_type(attribute.id()))?, Id::new(H5Aget_space(attribute.id()))?) };
+        let (dtype, space) = unsafe { (Id::new(H5Aget_type(attribute.id()))?, Id::new(H5Aget_space(attribute.id()))?) };
         let memory = native(dtype.0).ok()?;
         let (kind, dims) = kind(memory.0).ok()?;
         // SAFETY: the space is alive.
@@ -461,10 +473,18 @@ pub(super) fn attribute(attribute: &hdf5::Attribute) -> Option<ArrayRef> {
 }
 
 /// Writes rows of texts of variable length, side by side.
-pub(super) fn write_texts(dataset: &hdf5::Dataset, first: u64, count: usize, inner: &[usize], texts: &[CString]) -> Result<(), String> {
+pub(super) fn write_texts(
+    dataset: &hdf5::Dataset,
+    first: u64,
+    count: usize,
+    inner: &[usize],
+    texts: &[CString],
+) -> Result<(), String> {
     let pointers: Vec<*const c_char> = texts.iter().map(|t| t.as_ptr()).collect();
     // SAFETY: as many texts as the rows have elements, all alive and ended by a NUL.
-    unsafe { write(dataset, &hdf5::types::TypeDescriptor::VarLenUnicode, first, count, inner, pointers.as_ptr().cast()) }
+    unsafe {
+        write(dataset, &hdf5::types::TypeDescriptor::VarLenUnicode, first, count, inner, pointers.as_ptr().cast())
+    }
 }
 
 /// Writes rows of sequences: `offsets` say which of the `values`, of `size` bytes each, are a row's.

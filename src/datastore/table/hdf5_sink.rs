@@ -128,7 +128,8 @@ impl Column {
             return refused("has a name that HDF5 cannot hold; rename it".to_owned());
         }
         let (inner, dims) = element_of(field.data_type());
-        let Some((stored, element)) = stored(inner).filter(|(_, e)| dims.is_empty() || !matches!(e, Element::Lists(_))) else {
+        let Some((stored, element)) = stored(inner).filter(|(_, e)| dims.is_empty() || !matches!(e, Element::Lists(_)))
+        else {
             return refused(format!(
                 "is {}, which has no form in HDF5 tables; cast it to numbers, logicals or texts, or write `.parquet`",
                 field.data_type()
@@ -152,7 +153,13 @@ impl Column {
     }
 
     /// Makes a dataset that rows are appended to.
-    fn create(&self, group: &hdf5::Group, name: &str, descriptor: TypeDescriptor, chunk: usize) -> hdf5::Result<hdf5::Dataset> {
+    fn create(
+        &self,
+        group: &hdf5::Group,
+        name: &str,
+        descriptor: TypeDescriptor,
+        chunk: usize,
+    ) -> hdf5::Result<hdf5::Dataset> {
         let flags = name != self.name;
         let lists = matches!(self.element, Element::Lists(_)) && flags;
         let shape = if lists { vec![0] } else { self.shape(0) };
@@ -174,7 +181,13 @@ impl Column {
 }
 
 impl Hdf5Sink {
-    pub(super) fn new(path: &Path, at: &Path, temporary: File, object: Option<&str>, schema: &SchemaRef) -> Result<Self> {
+    pub(super) fn new(
+        path: &Path,
+        at: &Path,
+        temporary: File,
+        object: Option<&str>,
+        schema: &SchemaRef,
+    ) -> Result<Self> {
         let object = object.map_or(GROUP, |o| o.trim_matches('/')).to_owned();
         if object.is_empty() || object.split('/').any(|part| matches!(part, "" | "." | "..")) || object.contains('\0') {
             return Err(DatastoreError::unsupported(path, format!("`{object}` cannot name a group of columns")));
@@ -295,8 +308,11 @@ impl Hdf5Sink {
             .zip(batch.columns())
             .map(|(column, array)| {
                 let flat = flatten(array)?;
-                let flat =
-                    if *flat.data_type() == column.stored { flat } else { arrow::compute::cast(&flat, &column.stored)? };
+                let flat = if *flat.data_type() == column.stored {
+                    flat
+                } else {
+                    arrow::compute::cast(&flat, &column.stored)?
+                };
                 Ok(flat)
             })
             .collect::<std::result::Result<Vec<ArrayRef>, arrow::error::ArrowError>>()
@@ -317,7 +333,13 @@ impl Hdf5Sink {
         Ok(())
     }
 
-    fn append(&mut self, at: usize, flat: &ArrayRef, packed: Vec<Vec<u8>>, rows: usize) -> std::result::Result<(), String> {
+    fn append(
+        &mut self,
+        at: usize,
+        flat: &ArrayRef,
+        packed: Vec<Vec<u8>>,
+        rows: usize,
+    ) -> std::result::Result<(), String> {
         let (first, total) = (self.rows, self.rows as usize + rows);
         let group = self.group.clone();
         let column = &mut self.columns[at];
@@ -385,7 +407,8 @@ fn bytes(array: &ArrayRef) -> Vec<u8> {
     macro_rules! numbers {
         ($type:ty) => {{
             let array = array.as_primitive::<$type>();
-            let mut bytes = Vec::with_capacity(array.len() * size_of::<<$type as arrow::datatypes::ArrowPrimitiveType>::Native>());
+            let mut bytes =
+                Vec::with_capacity(array.len() * size_of::<<$type as arrow::datatypes::ArrowPrimitiveType>::Native>());
             if array.null_count() == 0 {
                 array.values().iter().for_each(|v| bytes.extend_from_slice(&v.to_ne_bytes()));
             } else {

@@ -29,8 +29,19 @@ const DEPTH: usize = 16;
 const ASTROPY: &str = ".__table_column_meta__";
 /// What the library, PyTables and Bunter keep for themselves.
 const OWN: [&str; 13] = [
-    "CLASS", "VERSION", "NROWS", "DIMENSION_LIST", "REFERENCE_LIST", "_Netcdf4Dimid", "_Netcdf4Coordinates", "column",
-    "type", "arrow_type", "nullable", "rows", "version",
+    "CLASS",
+    "VERSION",
+    "NROWS",
+    "DIMENSION_LIST",
+    "REFERENCE_LIST",
+    "_Netcdf4Dimid",
+    "_Netcdf4Coordinates",
+    "column",
+    "type",
+    "arrow_type",
+    "nullable",
+    "rows",
+    "version",
 ];
 
 pub(super) struct Hdf5Source {
@@ -102,6 +113,26 @@ impl Hdf5Source {
         if let Some(other) = found.iter().find(|f| f.dataset.shape().first().copied().unwrap_or(0) as u64 != total) {
             let reason = format!("{:?} values in a table of {total} rows", other.dataset.shape());
             return Err(DatastoreError::damaged(path, other.object.clone(), reason));
+        }
+        // Rows that were never written read as zeros: a hostile number of them would go on for ever.
+        let length = std::fs::metadata(path).map_or(0, |m| m.len());
+        for column in &found {
+            let dataset = &column.dataset;
+            let shrunk = match dataset.filters().as_slice() {
+                _ if !dataset.is_chunked() => 1,
+                [] | [hdf5::filters::Filter::Shuffle] => 1,
+                // Deflate shrinks to a thousandth at best; of others nothing is known.
+                filters if filters.iter().any(|f| matches!(f, hdf5::filters::Filter::Deflate(_))) => 1100,
+                _ => 1 << 20,
+            };
+            let bytes = dataset
+                .shape()
+                .iter()
+                .try_fold(dataset.dtype().map_or(1, |t| t.size()) as u64, |n, side| n.checked_mul(*side as u64));
+            if bytes.is_none_or(|b| b > length.saturating_mul(shrunk)) {
+                let reason = format!("truncated: its shape {:?} needs more bytes than the file has", dataset.shape());
+                return Err(DatastoreError::damaged(path, column.object.clone(), reason));
+            }
         }
         let known: Vec<&str> = found.iter().map(|f| f.name.as_str()).collect();
         let wanted = projection(path, &known, options.columns.as_deref())?;
@@ -267,11 +298,8 @@ impl BatchSource for Hdf5Source {
         }
         let count = usize::try_from(left).unwrap_or(usize::MAX).min(self.batch_rows);
         let damaged = |e: String| DatastoreError::damaged(&self.path, self.object.clone(), e);
-        let rows = self
-            .tables
-            .iter()
-            .map(|t| t.read(self.rows.start, count).map_err(damaged))
-            .collect::<Result<Vec<_>>>()?;
+        let rows =
+            self.tables.iter().map(|t| t.read(self.rows.start, count).map_err(damaged)).collect::<Result<Vec<_>>>()?;
         let arrays = (0..self.columns.len()).map(|n| self.column(n, &rows)).collect::<Result<Vec<_>>>()?;
         drop(rows);
         let options = RecordBatchOptions::new().with_row_count(Some(count));
@@ -357,7 +385,8 @@ fn candidates(file: &hdf5::File) -> Vec<String> {
         let rows = |f: &Found| f.dataset.shape().first().copied();
         let equal = columns.windows(2).all(|w| rows(&w[0]) == rows(&w[1]));
         // Images alone are no table.
-        if equal && columns.iter().any(|f| f.dataset.ndim() == 1) || columns.is_empty() && group.attr("rows").is_ok() {
+        let ours = group.attr("rows").is_ok();
+        if ours || equal && columns.iter().any(|f| f.dataset.ndim() == 1) {
             found.push(name.clone());
         }
         for member in group.member_names().unwrap_or_default() {

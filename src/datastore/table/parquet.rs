@@ -122,8 +122,7 @@ impl ParquetSource {
         }
         let open = |columns: &[usize]| -> Result<ParquetRecordBatchReader, ParquetError> {
             guarded(|| {
-                let mut builder =
-                    ParquetRecordBatchReaderBuilder::new_with_metadata(shared.clone(), metadata.clone());
+                let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(shared.clone(), metadata.clone());
                 let mask = ProjectionMask::roots(builder.parquet_schema(), columns.iter().copied());
                 builder = builder.with_projection(mask).with_batch_size(options.batch_rows.max(1));
                 if options.rows.is_some() {

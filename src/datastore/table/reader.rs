@@ -106,7 +106,10 @@ impl TableReader {
             None => TableFormat::detect(path, &start)?,
         };
         if let (Some(object), TableFormat::Csv | TableFormat::Parquet) = (object, format) {
-            return Err(DatastoreError::unsupported(path, format!("is {format}, which has no table `{object}` within")));
+            return Err(DatastoreError::unsupported(
+                path,
+                format!("is {format}, which has no table `{object}` within"),
+            ));
         }
         if !meta.is_file() && format != TableFormat::Csv {
             return Err(DatastoreError::unsupported(path, format!("is a pipe: {format} is read from files only")));
@@ -115,9 +118,7 @@ impl TableReader {
             TableFormat::Csv => Box::new(CsvSource::open(path, file, start, meta.is_file(), &options)?),
             TableFormat::Parquet => Box::new(ParquetSource::open(path, file, &options)?),
             TableFormat::Hdf5 => Box::new(Hdf5Source::open(path, object, &options)?),
-            TableFormat::Fits => {
-                Box::new(FitsSource::open(path, object, start.starts_with(&[0x1f, 0x8b]), &options)?)
-            }
+            TableFormat::Fits => Box::new(FitsSource::open(path, object, start.starts_with(&[0x1f, 0x8b]), &options)?),
         };
         Ok(Self { path: path.to_owned(), format, source, failed: false })
     }

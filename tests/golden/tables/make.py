@@ -142,7 +142,8 @@ def check(path):
         assert np.ma.allequal(read[name], wanted) if name == "nulls" else np.array_equal(read[name], wanted), name
         if name == "nulls":
             assert list(np.ma.getmaskarray(read[name])) == list(np.ma.getmaskarray(wanted)), read[name]
-        if name not in ("name", "flag"):
+        # astropy makes floats of signed bytes.
+        if name not in ("name", "flag") and (name != "i8" or path.endswith(".h5")):
             assert read[name].dtype.newbyteorder("=") == wanted.dtype, (name, read[name].dtype)
     print(path, "as expected")
 
