@@ -129,6 +129,7 @@ pub(super) const LETTER: &str = "fits:letter";
 pub(super) const WIDTH: &str = "fits:width";
 
 /// Column `n` (from 1) of a header, beginning at `offset` of a row. `metadata` are its further cards.
+#[expect(clippy::too_many_lines, reason = "a card after the other, in the order of the standard")]
 pub(super) fn column(
     header: &Header,
     n: usize,

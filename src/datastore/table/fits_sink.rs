@@ -4,6 +4,7 @@
 //! spread out; cells of the heap wait in a file of their own; the header is written last, into the blocks that were left for it.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
@@ -485,7 +486,10 @@ fn json(map: &HashMap<&str, &str>) -> String {
             out.push(c);
         } else {
             let mut units = [0; 2];
-            c.encode_utf16(&mut units).iter().for_each(|u| out.push_str(&format!("\\u{u:04x}")));
+            for unit in c.encode_utf16(&mut units) {
+                // A string takes everything.
+                let _ = write!(out, "\\u{unit:04x}");
+            }
         }
     }
     out
@@ -700,7 +704,7 @@ impl FitsSink {
     }
 
     /// Appends the cells of a list to the heap; where each is, as descriptors.
-    fn to_heap(&mut self, at: usize, array: &ArrayRef) -> Result<Vec<[u8; 16]>> {
+    fn add_to_heap(&mut self, at: usize, array: &ArrayRef) -> Result<Vec<[u8; 16]>> {
         let failed = |e: arrow::error::ArrowError| DatastoreError::inconsistent(&self.path, e.to_string());
         let array = match array.data_type() {
             DataType::LargeList(inner) => {
@@ -776,7 +780,7 @@ impl FitsSink {
         }
         let mut descriptors = HashMap::new();
         for at in (0..self.columns.len()).filter(|at| self.columns[*at].in_heap).collect::<Vec<_>>() {
-            descriptors.insert(at, self.to_heap(at, &flats[at])?);
+            descriptors.insert(at, self.add_to_heap(at, &flats[at])?);
         }
         let (pitch, columns) = (self.pitch, &self.columns);
         let mut rows = vec![0; pitch * batch.num_rows()];

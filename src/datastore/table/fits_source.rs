@@ -59,7 +59,7 @@ impl FitsSource {
         let header = file.header_of(hdu)?;
         let bytes = file.file.range(hdu.header_start, hdu.header_len, || place.clone())?;
         let number = |keyword: &str, default: Option<i64>| -> Result<u64> {
-            let value = header.get(keyword).map_or(default, |v| v.as_i64());
+            let value = header.get(keyword).map_or(default, crate::wcs::HeaderValue::as_i64);
             let value = value.and_then(|v| u64::try_from(v).ok());
             value.ok_or_else(|| damaged(format!("no {keyword} card that is a count")))
         };
@@ -127,7 +127,7 @@ impl FitsSource {
     }
 
     /// Where the cells of a row in the heap are, in bytes of the heap, and their elements.
-    fn descriptor(&self, column: &FitsColumn, wide: bool, row: &[u8]) -> Option<(u64, u64)> {
+    fn descriptor(column: &FitsColumn, wide: bool, row: &[u8]) -> Option<(u64, u64)> {
         let cell = row.get(column.offset..column.offset + column.width)?;
         Some(if cell.is_empty() {
             (0, 0)
@@ -148,7 +148,7 @@ impl FitsSource {
             problem,
         };
         let (length, offset) =
-            self.descriptor(column, wide, row).ok_or_else(|| wrong("its descriptor is cut".to_owned()))?;
+            Self::descriptor(column, wide, row).ok_or_else(|| wrong("its descriptor is cut".to_owned()))?;
         if length == 0 {
             return Ok((&[], 0));
         }
@@ -175,7 +175,7 @@ impl FitsSource {
         let mut bytes = 0_u64;
         for (at, row) in rows.chunks_exact(self.pitch).enumerate() {
             for (column, wide) in &heaped {
-                let length = self.descriptor(column, *wide, row).map_or(0, |(length, _)| length);
+                let length = Self::descriptor(column, *wide, row).map_or(0, |(length, _)| length);
                 bytes = bytes.saturating_add(length.saturating_mul(column.element.size().max(1) as u64));
             }
             if bytes > BATCH_BYTES {
@@ -303,13 +303,13 @@ fn flat<'a>(column: &FitsColumn, cells: impl Iterator<Item = &'a [u8]> + Clone, 
         }};
     }
     macro_rules! scaled {
-        ($stored:ty, $scale:expr, $zero:expr) => {{
+        ($stored:ty, $real:expr, $scale:expr, $zero:expr) => {{
             let null = column.null;
             numbers::<Float64Type, { size_of::<$stored>() }>(
                 cells,
                 total,
-                |b| <$stored>::from_be_bytes(b) as f64 * $scale + $zero,
-                null.map(|n| move |b| i128::from(<$stored>::from_be_bytes(b) as i64) == i128::from(n)),
+                |b| $real(<$stored>::from_be_bytes(b)) * $scale + $zero,
+                null.map(|n| move |b| i128::from(<$stored>::from_be_bytes(b)) == i128::from(n)),
             )
         }};
     }
@@ -336,10 +336,10 @@ fn flat<'a>(column: &FitsColumn, cells: impl Iterator<Item = &'a [u8]> + Clone, 
         Element::F32 => numbers::<Float32Type, 4>(cells, total, f32::from_be_bytes, Some(|b: [u8; 4]| b == [0xff; 4])),
         Element::F64 => numbers::<Float64Type, 8>(cells, total, f64::from_be_bytes, Some(|b: [u8; 8]| b == [0xff; 8])),
         Element::Scaled { bytes, scale, zero } => match bytes {
-            1 => scaled!(u8, scale, zero),
-            2 => scaled!(i16, scale, zero),
-            4 => scaled!(i32, scale, zero),
-            8 => scaled!(i64, scale, zero),
+            1 => scaled!(u8, f64::from, scale, zero),
+            2 => scaled!(i16, f64::from, scale, zero),
+            4 => scaled!(i32, f64::from, scale, zero),
+            8 => scaled!(i64, |v: i64| v as f64, scale, zero),
             -4 => numbers::<Float64Type, 4>(
                 cells,
                 total,
@@ -353,6 +353,7 @@ fn flat<'a>(column: &FitsColumn, cells: impl Iterator<Item = &'a [u8]> + Clone, 
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "cells are gone over again and again")]
 fn numbers<'a, T: ArrowPrimitiveType, const N: usize>(
     cells: impl Iterator<Item = &'a [u8]> + Clone,
     total: usize,

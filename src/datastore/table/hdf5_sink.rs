@@ -164,7 +164,9 @@ impl Column {
         let lists = matches!(self.element, Element::Lists(_)) && flags;
         let shape = if lists { vec![0] } else { self.shape(0) };
         let mut chunks = if lists { vec![chunk] } else { self.shape(chunk) };
-        chunks.iter_mut().for_each(|n| *n = (*n).max(1));
+        for n in &mut chunks {
+            *n = (*n).max(1);
+        }
         let extents: Vec<hdf5::Extent> = shape
             .iter()
             .enumerate()
@@ -327,7 +329,7 @@ impl Hdf5Sink {
             })
             .collect();
         for (at, (flat, packed)) in flats.iter().zip(packed).enumerate() {
-            self.append(at, flat, packed, batch.num_rows()).map_err(|e| self.failed(at, e))?;
+            self.append(at, flat, &packed, batch.num_rows()).map_err(|e| self.failed(at, e))?;
         }
         self.rows += batch.num_rows() as u64;
         Ok(())
@@ -337,7 +339,7 @@ impl Hdf5Sink {
         &mut self,
         at: usize,
         flat: &ArrayRef,
-        packed: Vec<Vec<u8>>,
+        packed: &[Vec<u8>],
         rows: usize,
     ) -> std::result::Result<(), String> {
         let (first, total) = (self.rows, self.rows as usize + rows);

@@ -27,7 +27,7 @@ const OBJECTS: usize = 10_000;
 const DEPTH: usize = 16;
 /// astropy keeps a table's units in a dataset beside it.
 const ASTROPY: &str = ".__table_column_meta__";
-/// What the library, PyTables and Bunter keep for themselves.
+/// What the library, `PyTables` and Bunter keep for themselves.
 const OWN: [&str; 13] = [
     "CLASS",
     "VERSION",
@@ -399,10 +399,8 @@ fn candidates(file: &hdf5::File) -> Vec<String> {
                 Ok(LocationType::Group) if depth < DEPTH && !member.starts_with("_i_") => {
                     waiting.push((object, depth + 1));
                 }
-                Ok(LocationType::Dataset) => {
-                    if file.dataset(&object).is_ok_and(|d| is_compound(&d) && d.ndim() == 1) {
-                        found.push(object);
-                    }
+                Ok(LocationType::Dataset) if file.dataset(&object).is_ok_and(|d| is_compound(&d) && d.ndim() == 1) => {
+                    found.push(object);
                 }
                 _ => {}
             }

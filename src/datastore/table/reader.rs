@@ -50,7 +50,7 @@ impl Default for TableOptions {
 ///
 /// **Parquet** columns have their own types, dictionaries and metadata included.
 ///
-/// **HDF5**: a one-dimensional compound dataset (h5py, PyTables, astropy; pandas with `format="table"`), or a group of datasets with the same number of
+/// **HDF5**: a one-dimensional compound dataset (h5py, `PyTables`, astropy; pandas with `format="table"`), or a group of datasets with the same number of
 /// rows, one a column. Integers, reals, logicals, texts of fixed and of variable length; arrays become fixed-size lists, sequences of variable length lists.
 /// Attributes are metadata.
 ///
