@@ -203,7 +203,9 @@ fn others_read_ours() {
     };
     let folder = tempfile::tempdir().unwrap();
     let files = [folder.path().join("ours.fits[OBJECTS]"), folder.path().join("ours.h5#/objects")];
-    files.iter().for_each(|file| write(file, &expected()));
+    for file in &files {
+        write(file, &expected());
+    }
     let done = Command::new(python)
         .arg(golden("make.py"))
         .args([folder.path().join("ours.fits"), folder.path().join("ours.h5")])
@@ -216,7 +218,9 @@ fn others_read_ours() {
 fn fits(cards: &[&str], data: &[u8]) -> Vec<u8> {
     let mut file = Vec::new();
     let header = |cards: &[&str], file: &mut Vec<u8>| {
-        cards.iter().for_each(|card| file.extend_from_slice(format!("{card:<80}").as_bytes()));
+        for card in cards {
+            file.extend_from_slice(format!("{card:<80}").as_bytes());
+        }
         file.extend_from_slice(format!("{:<80}", "END").as_bytes());
         file.resize(file.len().next_multiple_of(2880), b' ');
     };
