@@ -14,6 +14,8 @@ use std::time::Instant;
 use bunter::{BandCodes, IntViewMut, PackColumn, PackLayout, Packer, RubinControllers};
 
 const ROUNDS: usize = 15;
+/// Threads of either side over Parquet files.
+const THREADS: &str = "2";
 const PROGRAM: &str = env!("CARGO_BIN_EXE_bunter");
 
 /// The same numbers in every run.
@@ -218,9 +220,16 @@ fn peer(rows: usize) {
         }
         _ => println!("numpy: left out, `{python}` does not have it (set BUNTER_PYTHON)"),
     }
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peers/pack_daf.py");
+    match Command::new(&python).args([script, "20000"]).output() {
+        Ok(done) if done.status.success() => {
+            println!("daf_butler, Mrow/CPU-s: {}", String::from_utf8_lossy(&done.stdout).trim());
+        }
+        _ => println!("daf_butler: left out, `{python}` has no lsst-pipe-base (set BUNTER_PYTHON)"),
+    }
 }
 
-/// Parquet in, unpacked Parquet out, by the program and by pyarrow with numpy, in turns.
+/// Parquet in, unpacked Parquet out, by the program and by pyarrow with numpy, in turns, on two threads each.
 fn parquet(rows: usize) {
     let folder = tempfile::tempdir().expect("a folder");
     let (input, output) = (folder.path().join("in.parquet"), folder.path().join("out.parquet"));
@@ -256,6 +265,7 @@ fn parquet(rows: usize) {
     for _ in 0..3 {
         let mut command = Command::new(PROGRAM);
         command
+            .env("RAYON_NUM_THREADS", THREADS)
             .arg("unpack")
             .arg(&input)
             .args(["--packer", "record:skymap:hsc_rings_v1", "--id", "id", "--output"])
@@ -264,7 +274,7 @@ fn parquet(rows: usize) {
         ours.push(seconds(|| done = command.output().ok()));
         let done = done.expect("the program runs");
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-        match Command::new(&python).arg(script).arg(&input).arg(&output).output() {
+        match Command::new(&python).arg(script).arg(&input).arg(&output).arg(THREADS).output() {
             // Its own clock, so that starting Python does not count.
             Ok(done) if done.status.success() => {
                 theirs.extend(String::from_utf8_lossy(&done.stdout).trim().parse::<f64>().ok());
@@ -273,7 +283,10 @@ fn parquet(rows: usize) {
         }
     }
     let ours = median(ours);
-    println!("Parquet in, unpacked Parquet out, {rows} rows: {ours:.2} s ({:.1} Mrow/s)", rows as f64 / 1e6 / ours);
+    println!(
+        "Parquet in, unpacked Parquet out, {rows} rows, {THREADS} threads, zstd 1 on both sides: {ours:.2} s ({:.1} Mrow/s)",
+        rows as f64 / 1e6 / ours
+    );
     if theirs.is_empty() {
         println!("pyarrow and numpy: left out, `{python}` does not have them (set BUNTER_PYTHON)");
     } else {
