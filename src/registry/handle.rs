@@ -1,6 +1,7 @@
 //! [`Registry`]: opening, and transactions.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -43,6 +44,8 @@ pub struct Registry {
     address: Option<RegistryAddress>,
     /// Whether a transaction for reading is open as long as this lives.
     one_moment: bool,
+    /// Rows written since statistics were refreshed.
+    written: AtomicUsize,
 }
 
 impl std::fmt::Debug for Registry {
@@ -190,7 +193,7 @@ impl Registry {
     fn checked(mut database: Box<dyn Database>, address: Option<RegistryAddress>) -> Result<Self, RegistryError> {
         schema::check_version(database.as_mut())?;
         let location = database.location().to_owned();
-        Ok(Self { database: Mutex::new(database), location, address, one_moment: false })
+        Ok(Self { database: Mutex::new(database), location, address, one_moment: false, written: AtomicUsize::new(0) })
     }
 
     /// This registry as it is now: whatever is written later, by whomever, all answers are of this moment. What would write
@@ -246,6 +249,14 @@ impl Registry {
         change: impl FnOnce(&mut dyn Database) -> Result<T, RegistryError>,
     ) -> Result<T, RegistryError> {
         self.transaction(Access::Write, change)
+    }
+
+    /// Counts rows that were written, and refreshes the statistics when they are many, in one write or in thousands.
+    pub(super) fn has_written(&self, rows: usize) {
+        if self.written.fetch_add(rows, Ordering::Relaxed) + rows >= 1000 {
+            self.written.store(0, Ordering::Relaxed);
+            self.optimize();
+        }
     }
 
     /// Refreshes the statistics by which queries are planned; after much was written.
