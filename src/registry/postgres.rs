@@ -238,6 +238,7 @@ impl Postgres {
     /// Who holds the lock that was waited for in vain.
     fn holder(&mut self) -> String {
         // A transaction that failed answers no question.
+        self.in_transaction = true;
         self.rollback();
         let lock = self.lock();
         let sql = "SELECT a.application_name, a.usename::text, a.pid::int8,
@@ -389,6 +390,8 @@ impl Database for Postgres {
             }
             Err(error) => {
                 let failure = self.failure("begin a transaction in", &error);
+                // It may have begun and failed at the lock.
+                self.in_transaction = true;
                 self.rollback();
                 Err(failure)
             }
