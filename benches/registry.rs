@@ -73,7 +73,10 @@ fn number(visit: i64) -> i64 {
 }
 
 fn exposure(i: i64, run: &str) -> DatasetRef {
-    let id = DataId::new().with("instrument", "LSSTCam").with("visit", number(i / DETECTORS)).with("detector", i % DETECTORS);
+    let id = DataId::new()
+        .with("instrument", "LSSTCam")
+        .with("visit", number(i / DETECTORS))
+        .with("detector", i % DETECTORS);
     DatasetRef { id: Uuid::now_v7(), dataset_type: "calexp".into(), data_id: id, run: run.into() }
 }
 
@@ -181,11 +184,14 @@ fn main() {
         registry.insert_datasets(&some).unwrap();
         took += start.elapsed();
     }
-    let some = new(&registry, (0..coadds).map(|i| {
-        let id = DataId::new().with("skymap", "rings").with("tract", i / 486).with("patch", i / 6 % 81);
-        let data_id = id.with("band", bands[(i % 6) as usize]);
-        DatasetRef { id: Uuid::now_v7(), dataset_type: "coadd".into(), data_id, run: "runs/w30".into() }
-    }));
+    let some = new(
+        &registry,
+        (0..coadds).map(|i| {
+            let id = DataId::new().with("skymap", "rings").with("tract", i / 486).with("patch", i / 6 % 81);
+            let data_id = id.with("band", bands[(i % 6) as usize]);
+            DatasetRef { id: Uuid::now_v7(), dataset_type: "coadd".into(), data_id, run: "runs/w30".into() }
+        }),
+    );
     let start = Instant::now();
     registry.insert_datasets(&some).unwrap();
     took += start.elapsed();

@@ -311,14 +311,18 @@ fn creating_twice_is_refused_and_many_at_once_make_one() {
         let Some(address) = servers::new_address(kind) else { continue };
         let made = std::thread::scope(|scope| {
             let makers: Vec<_> = (0..4).map(|_| scope.spawn(|| Registry::create_at(&address))).collect();
-            makers.into_iter().map(|m| m.join().unwrap()).filter(|made| match made {
-                Ok(_) => true,
-                Err(RegistryError::AlreadyExists { location }) => {
-                    assert_eq!(*location, address.to_string());
-                    false
-                }
-                Err(other) => panic!("{other}"),
-            }).count()
+            makers
+                .into_iter()
+                .map(|m| m.join().unwrap())
+                .filter(|made| match made {
+                    Ok(_) => true,
+                    Err(RegistryError::AlreadyExists { location }) => {
+                        assert_eq!(*location, address.to_string());
+                        false
+                    }
+                    Err(other) => panic!("{other}"),
+                })
+                .count()
         });
         assert_eq!(made, 1);
         let missing = servers::new_address(kind).unwrap();
@@ -390,7 +394,8 @@ fn passwords_from_the_usual_places() {
     use std::os::unix::fs::PermissionsExt as _;
     let Some(server) = servers::shared(Kind::Postgres) else { return };
     let mut client =
-        postgres::Client::connect(&format!("host=127.0.0.1 port={} user=postgres", server.port()), postgres::NoTls).unwrap();
+        postgres::Client::connect(&format!("host=127.0.0.1 port={} user=postgres", server.port()), postgres::NoTls)
+            .unwrap();
     client.batch_execute("CREATE ROLE guarded SUPERUSER LOGIN PASSWORD 'open:sesame'").unwrap();
     let url = server.url("guarded").replace("postgres@", "guarded@");
     let folder = tempfile::tempdir().unwrap();

@@ -237,10 +237,21 @@ mod tests {
     #[test]
     fn bad_addresses_are_refused_and_not_repeated() {
         for text in [
-            "secret", "secret:x", "sqlite:", "mysql://u:secret@h", "mysql://u:secret@h/", "mysql:u:secret@h/db",
-            "mysql://u:secret@h:port/db", "mysql://u:secret@h/db?schema=x", "postgresql://u:secret@h/db?schema=a'b",
-            "postgresql://u:secret@h/db?schema=1a", "postgresql://u:secret@h/db?schema=", "mysql://u:secret%@h/db",
-            "mysql://u:secret@h/d%00b", "postgresql://u:secret@h/db?sslmode=require", "postgresql://u:secret@h/db?x",
+            "secret",
+            "secret:x",
+            "sqlite:",
+            "mysql://u:secret@h",
+            "mysql://u:secret@h/",
+            "mysql:u:secret@h/db",
+            "mysql://u:secret@h:port/db",
+            "mysql://u:secret@h/db?schema=x",
+            "postgresql://u:secret@h/db?schema=a'b",
+            "postgresql://u:secret@h/db?schema=1a",
+            "postgresql://u:secret@h/db?schema=",
+            "mysql://u:secret%@h/db",
+            "mysql://u:secret@h/d%00b",
+            "postgresql://u:secret@h/db?sslmode=require",
+            "postgresql://u:secret@h/db?x",
         ] {
             let error = text.parse::<RegistryAddress>().unwrap_err().to_string();
             assert!(error.contains("the address of a registry cannot"), "{error}");

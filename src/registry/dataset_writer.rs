@@ -234,7 +234,12 @@ impl Writer<'_> {
     }
 
     /// The values of a dataset's row, checked.
-    fn row<'d>(&mut self, name: &Arc<str>, new: &'d NewDataset, values: &mut Vec<Value<'d>>) -> Result<(), RegistryError> {
+    fn row<'d>(
+        &mut self,
+        name: &Arc<str>,
+        new: &'d NewDataset,
+        values: &mut Vec<Value<'d>>,
+    ) -> Result<(), RegistryError> {
         let NewDataset { dataset, file } = new;
         let run = self.run(&dataset.run)?;
         let format = self.format(&file.format)?;

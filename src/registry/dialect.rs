@@ -123,10 +123,8 @@ mod tests {
     fn words_put_together_are_the_statement() {
         let sql = "SELECT \"a?1\", 'it''s ?2', x.y FROM t WHERE (é <> ?12) -- ?";
         let found = tokens(sql);
-        let again: String = found
-            .iter()
-            .map(|t| if let Token::Mark(n) = t { format!("?{n}") } else { t.text().to_owned() })
-            .collect();
+        let again: String =
+            found.iter().map(|t| if let Token::Mark(n) = t { format!("?{n}") } else { t.text().to_owned() }).collect();
         assert_eq!(again, sql);
         let marks: Vec<_> = found.iter().filter(|t| matches!(t, Token::Mark(_))).collect();
         assert_eq!(marks, [&Token::Mark(12)]);

@@ -367,7 +367,8 @@ impl Database for Mysql {
     }
 
     fn rollback(&mut self) {
-        if self.open.is_some() && !self.lost
+        if self.open.is_some()
+            && !self.lost
             && let Err(error) = self.connection.query_drop("ROLLBACK")
         {
             self.lost = true;
@@ -473,7 +474,8 @@ fn connect(address: &ServerAddress, location: &str) -> Result<(Conn, &'static st
     };
     let mut connection = Conn::new(options).map_err(refused)?;
     let version: Option<String> = connection.query_first("SELECT VERSION()").map_err(refused)?;
-    let collation = if version.is_some_and(|v| v.contains("MariaDB")) { "utf8mb4_nopad_bin" } else { "utf8mb4_0900_bin" };
+    let collation =
+        if version.is_some_and(|v| v.contains("MariaDB")) { "utf8mb4_nopad_bin" } else { "utf8mb4_0900_bin" };
     connection
         .query_drop(format!("SET NAMES utf8mb4 COLLATE {collation}"))
         .and_then(|()| {
@@ -545,8 +547,7 @@ fn prefixed<'a>(tokens: Vec<Token<'a>>, prefix: &str) -> Vec<Piece<'a>> {
             expected = false;
             let mut next = tokens.iter().skip(i + 1).filter(|t| !t.is_blank());
             let (next, second) = (next.next(), next.next());
-            let calls = next == Some(&Token::Other("("))
-                && before.is_some_and(|b| b.is("FROM") || b.is("JOIN"));
+            let calls = next == Some(&Token::Other("(")) && before.is_some_and(|b| b.is("FROM") || b.is("JOIN"));
             if let (Some(name), false) = (token.name(), calls) {
                 pieces.push(Piece::Made(format!("\"{prefix}_{name}\"")));
                 let own_alias = next.is_some_and(|t| t.is("AS")) && second.is_some();
@@ -684,13 +685,22 @@ mod tests {
         assert_eq!((own.as_str(), order), ("UPDATE t SET a = ?, b = '?1' WHERE c = ? AND d = ?", vec![2, 1, 2]));
         for (sql, own) in [
             ("SELECT a FROM t WHERE t.x = 1", "SELECT a FROM \"p_t\" AS \"t\" WHERE t.x = 1"),
-            ("SELECT a FROM \"t\" AS \"d\" JOIN u AS v ON d.x = v.y", "SELECT a FROM \"p_t\" AS \"d\" JOIN \"p_u\" AS v ON d.x = v.y"),
+            (
+                "SELECT a FROM \"t\" AS \"d\" JOIN u AS v ON d.x = v.y",
+                "SELECT a FROM \"p_t\" AS \"d\" JOIN \"p_u\" AS v ON d.x = v.y",
+            ),
             ("SELECT a FROM (SELECT b FROM t) AS x", "SELECT a FROM (SELECT b FROM \"p_t\" AS \"t\") AS x"),
             ("DELETE FROM t WHERE a = 1", "DELETE FROM \"p_t\" WHERE a = 1"),
-            ("INSERT INTO t (a) VALUES (1) ON DUPLICATE KEY UPDATE a = a", "INSERT INTO \"p_t\" (a) VALUES (1) ON DUPLICATE KEY UPDATE a = a"),
+            (
+                "INSERT INTO t (a) VALUES (1) ON DUPLICATE KEY UPDATE a = a",
+                "INSERT INTO \"p_t\" (a) VALUES (1) ON DUPLICATE KEY UPDATE a = a",
+            ),
             ("UPDATE t SET a = 1", "UPDATE \"p_t\" SET a = 1"),
             ("CREATE INDEX i ON \"t\" (a)", "CREATE INDEX i ON \"p_t\" (a)"),
-            ("CREATE TRIGGER g BEFORE UPDATE ON t FOR EACH ROW SET NEW.a = 1", "CREATE TRIGGER \"p_g\" BEFORE UPDATE ON \"p_t\" FOR EACH ROW SET NEW.a = 1"),
+            (
+                "CREATE TRIGGER g BEFORE UPDATE ON t FOR EACH ROW SET NEW.a = 1",
+                "CREATE TRIGGER \"p_g\" BEFORE UPDATE ON \"p_t\" FOR EACH ROW SET NEW.a = 1",
+            ),
             ("DROP TABLE IF EXISTS t", "DROP TABLE IF EXISTS \"p_t\""),
             ("SELECT 1 FROM JSON_TABLE(x)", "SELECT 1 FROM JSON_TABLE(x)"),
         ] {
@@ -700,7 +710,8 @@ mod tests {
 
     #[test]
     fn tables_have_keys_that_fit() {
-        let sql = "CREATE TABLE t (a TEXT NOT NULL, b INTEGER NOT NULL REFERENCES u (id), c TEXT, d BLOB NOT NULL UNIQUE,
+        let sql =
+            "CREATE TABLE t (a TEXT NOT NULL, b INTEGER NOT NULL REFERENCES u (id), c TEXT, d BLOB NOT NULL UNIQUE,
             PRIMARY KEY (a, b), FOREIGN KEY (a) REFERENCES u (a))";
         let own = definition(sql, "", "x");
         assert!(own.contains("a VARCHAR(383) NOT NULL, b BIGINT NOT NULL , c LONGTEXT, d VARBINARY(64)"), "{own}");

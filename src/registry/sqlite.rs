@@ -130,8 +130,7 @@ impl Sqlite {
     fn prepare(connection: Connection, path: PathBuf) -> Result<Self, RegistryError> {
         connection.set_prepared_statement_cache_capacity(128);
         let location = path.display().to_string();
-        let mut database =
-            Self { connection, path, location, timeout: BUSY_TIMEOUT, log: None, syncs_later: false };
+        let mut database = Self { connection, path, location, timeout: BUSY_TIMEOUT, log: None, syncs_later: false };
         database.set_busy_timeout(BUSY_TIMEOUT)?;
         // Statistics are taken from a sample, so that refreshing them is quick on any size.
         database.execute_script(

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, BinaryArray};
 use arrow::datatypes::Float64Type;
-use bunter::{Inserted, Query, Registry, RegistryError, RegistryReader, RegionUpdate, StorageClass, VisitDetectorQuery};
+use bunter::{
+    Inserted, Query, RegionUpdate, Registry, RegistryError, RegistryReader, StorageClass, VisitDetectorQuery,
+};
 use uuid::Uuid;
 
 use super::*;
@@ -55,7 +57,10 @@ pub(crate) fn names_of_255_bytes(registry: &Registry) {
 pub(crate) fn signs_of_four_bytes(registry: &Registry) {
     assert_eq!(named(registry, "🔭\u{10fffe}").unwrap().new, 1);
     assert_eq!(instruments(registry), ["🔭\u{10fffe}"]);
-    assert_eq!(registry.dimension_records("instrument", &query("instrument GLOB '?\u{10fffe}'")).unwrap().num_rows(), 1);
+    assert_eq!(
+        registry.dimension_records("instrument", &query("instrument GLOB '?\u{10fffe}'")).unwrap().num_rows(),
+        1
+    );
 }
 
 pub(crate) fn extreme_integers(registry: &Registry) {
@@ -220,9 +225,10 @@ pub(crate) fn a_refused_type_leaves_nothing(registry: &Registry) {
 
 pub(crate) fn texts_that_would_be_sql(registry: &Registry) {
     fill(registry);
-    for (i, text) in ["'", "''; DROP TABLE visit; --", "\" OR 1=1", "`", "$1", "?1", ":a", "%s", "/*", "$$", "E'\\''", "#"]
-        .into_iter()
-        .enumerate()
+    for (i, text) in
+        ["'", "''; DROP TABLE visit; --", "\" OR 1=1", "`", "$1", "?1", ":a", "%s", "/*", "$$", "E'\\''", "#"]
+            .into_iter()
+            .enumerate()
     {
         let (i, name) = (i as i64, text.replace(['/', '*', '?', ',', '\\'], "|"));
         registry.register_run(&format!("run {name}x")).unwrap();
@@ -244,8 +250,11 @@ pub(crate) fn texts_that_would_be_sql(registry: &Registry) {
         new.file.path = format!("raw/{name}");
         registry.insert_datasets(std::slice::from_ref(&new)).unwrap();
         assert_eq!(registry.file_record(new.dataset.id).unwrap(), Some(new.file));
-        for wrong in [registry.path_template(text).is_err(), registry.register_dataset_type(
-            &dataset_type(text, &[], StorageClass::Json), None).is_err(), registry.quanta(text, text).is_err()] {
+        for wrong in [
+            registry.path_template(text).is_err(),
+            registry.register_dataset_type(&dataset_type(text, &[], StorageClass::Json), None).is_err(),
+            registry.quanta(text, text).is_err(),
+        ] {
             assert!(wrong, "{text}");
         }
     }
@@ -323,7 +332,8 @@ pub(crate) fn regions_have_a_history(registry: &Registry) {
 
 pub(crate) fn images_near_a_place(registry: &Registry) {
     fill(registry);
-    let everywhere = bunter::Circle::new(bunter::LonLat::from_degrees(0.0, 0.0).to_unit(), std::f64::consts::PI).unwrap();
+    let everywhere =
+        bunter::Circle::new(bunter::LonLat::from_degrees(0.0, 0.0).to_unit(), std::f64::consts::PI).unwrap();
     let wanted = VisitDetectorQuery { near: Some(vec![everywhere]), ..VisitDetectorQuery::default() };
     // These regions are no regions: where they lie is unknown, and so they may be everywhere.
     assert_eq!(registry.visit_detectors(&wanted).unwrap().num_rows(), 60);
@@ -338,7 +348,8 @@ pub(crate) fn long_lists_of_texts(registry: &Registry) {
     for text in odd {
         named(registry, &text.replace("''", "'")).unwrap();
     }
-    let found = registry.dimension_records("instrument", &query(&format!("instrument IN ({})", list.join(", ")))).unwrap();
+    let found =
+        registry.dimension_records("instrument", &query(&format!("instrument IN ({})", list.join(", ")))).unwrap();
     assert_eq!(found.num_rows(), odd.len());
 }
 
