@@ -64,12 +64,12 @@ impl Row for mysql::Row {
             return Value::Null;
         };
         match value {
-            mysql::Value::NULL => Value::Null,
+            mysql::Value::NULL | mysql::Value::Date(..) | mysql::Value::Time(..) => Value::Null,
             mysql::Value::Int(v) => Value::Int(*v),
             mysql::Value::UInt(v) => i64::try_from(*v).map_or(Value::Null, Value::Int),
             mysql::Value::Float(v) => Value::Float((*v).into()),
-            mysql::Value::Double(v) if *v == f64::MAX => Value::Float(f64::INFINITY),
-            mysql::Value::Double(v) if *v == f64::MIN => Value::Float(f64::NEG_INFINITY),
+            mysql::Value::Double(v) if *v >= f64::MAX => Value::Float(f64::INFINITY),
+            mysql::Value::Double(v) if *v <= f64::MIN => Value::Float(f64::NEG_INFINITY),
             mysql::Value::Double(v) => Value::Float(*v),
             mysql::Value::Bytes(bytes) => {
                 let text = std::str::from_utf8(bytes);
@@ -85,7 +85,6 @@ impl Row for mysql::Row {
                     _ => Value::Bytes(bytes),
                 }
             }
-            mysql::Value::Date(..) | mysql::Value::Time(..) => Value::Null,
         }
     }
 }

@@ -417,10 +417,11 @@ impl Database for Postgres {
     }
 
     fn rollback(&mut self) {
-        if self.in_transaction && !self.client.is_closed() {
-            if let Err(error) = self.client.batch_execute("ROLLBACK") {
-                tracing::debug!("cannot roll back in registry {}: {error}", self.location);
-            }
+        if self.in_transaction
+            && !self.client.is_closed()
+            && let Err(error) = self.client.batch_execute("ROLLBACK")
+        {
+            tracing::debug!("cannot roll back in registry {}: {error}", self.location);
         }
         self.in_transaction = false;
     }

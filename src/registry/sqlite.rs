@@ -48,7 +48,7 @@ fn wait(times: i32) -> bool {
         50..3000 => 150,
         _ => 5000,
     };
-    std::thread::sleep(Duration::from_micros(pause).min(timeout - waited));
+    std::thread::sleep(Duration::from_micros(pause).min(timeout.saturating_sub(waited)));
     true
 }
 
