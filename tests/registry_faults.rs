@@ -18,6 +18,7 @@ use bunter::{
     DataId, DatasetRef, DatasetType, FileRecord, Format, NewDataset, Query, RecordBatchOf, Registry, RegistryAddress,
     RegistryError, RegistryReader, StorageClass,
 };
+use mysql::prelude::Queryable as _;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use servers::{Kind, Server};
@@ -421,7 +422,6 @@ fn passwords_from_the_usual_places() {
 #[test]
 fn a_half_made_registry_is_refused() {
     let Some(server) = servers::shared(Kind::Mariadb) else { return };
-    use mysql::prelude::Queryable as _;
     let mut client = mysql::Conn::new(format!("mysql://root@127.0.0.1:{}/survey", server.port()).as_str()).unwrap();
     client.query_drop("CREATE TABLE half_bunter_schema (name VARCHAR(20) PRIMARY KEY, value BIGINT)").unwrap();
     let address = server.address("half");
