@@ -2,6 +2,7 @@
 //!
 //! `BUNTER_KILLS` says how often a writer is killed on each database (20 times unless told).
 
+#![cfg(all(feature = "postgres", feature = "mysql"))]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
 mod servers;

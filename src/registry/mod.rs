@@ -19,6 +19,7 @@ mod database;
 mod dataset_types;
 mod dataset_writer;
 mod datasets;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
 mod dialect;
 mod dimension_records;
 mod error;
@@ -26,6 +27,7 @@ mod handle;
 mod lock_holder;
 #[cfg(feature = "mysql")]
 mod mysql;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
 mod passwords;
 #[cfg(feature = "postgres")]
 mod postgres;
