@@ -15,7 +15,7 @@ export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
 export OMPI_MCA_rmaps_base_oversubscribe := 1
 export OMPI_MCA_mpi_yield_when_idle := 1
 
-.PHONY: help system build demo test python-test lint doc bench clean
+.PHONY: help system servers build demo test python-test lint doc bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,7 +29,10 @@ build: system ## the program, optimised, in target/release/bunter
 demo: build ## simulate a survey (or take IMAGES=DIR), build its coadds under MPI, check them
 	@DEMO="$(DEMO)" IMAGES="$(IMAGES)" RANKS="$(RANKS)" scripts/demo
 
-test: system ## every test: library, program, examples, Python package (BUNTER_SKIP_PYTHON=1: without)
+servers: ## find missing database servers, which the tests start
+	@scripts/system-packages servers
+
+test: servers ## every test: library, program, examples, Python package (BUNTER_SKIP_PYTHON=1: without)
 	@CARGO="$(CARGO)" scripts/tests
 
 python-test: system ## lints and tests of the Python package, with numpy 1.26 and 2

@@ -36,9 +36,9 @@ pub use dimension::{
     RubinControllers, Scope, Universe, Unpacked, UnpackedColumn,
 };
 pub use registry::{
-    FoldSummary, Inserted, NewDataset, OrderBy, QuantumRecord, QuantumStatus, Query, RecordBatchOf, RegionEvent,
-    RegionEventKind, RegionMoment, RegionState, RegionUpdate, RegionUpdateReport, RegionUse, Registry, RegistryAsOf,
-    RegistryError, RegistryReader, VisitDetectorQuery,
+    FoldSummary, Inserted, Migration, NewDataset, OrderBy, QuantumRecord, QuantumStatus, Query, RecordBatchOf,
+    RegionEvent, RegionEventKind, RegionMoment, RegionState, RegionUpdate, RegionUpdateReport, RegionUse, Registry,
+    RegistryAddress, RegistryAsOf, RegistryError, RegistryReader, ServerAddress, VisitDetectorQuery,
 };
 pub use skymap::{
     CellInfo, FoundPatches, InnerRegion, Layout, OverlapColumns, PatchInfo, Projection, SkyMap, SkyMapConfig,

@@ -11,6 +11,7 @@
 //! Left out: the bytes of datasets (`datastore`), overlaps on the sky and what ranks read (`snapshot`), who may write to which
 //! run (`butler`). WCSs are opaque bytes here, and of a region only where it lies is looked at, to find it again.
 
+mod address;
 mod collections;
 mod columns;
 mod contract;
@@ -18,10 +19,18 @@ mod database;
 mod dataset_types;
 mod dataset_writer;
 mod datasets;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod dialect;
 mod dimension_records;
 mod error;
 mod handle;
 mod lock_holder;
+#[cfg(feature = "mysql")]
+mod mysql;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod passwords;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod quantum;
 mod record_batches;
 mod region_history;
@@ -32,6 +41,7 @@ mod schema;
 mod sqlite;
 mod visit_detectors;
 
+pub use address::{RegistryAddress, ServerAddress};
 pub use contract::{OrderBy, Query, RegistryReader};
 pub use dataset_writer::NewDataset;
 pub use error::RegistryError;
@@ -41,4 +51,5 @@ pub use record_batches::RecordBatchOf;
 pub use region_history::{RegionMoment, RegionUse, RegistryAsOf};
 pub use region_state::{RegionEvent, RegionEventKind, RegionState};
 pub use regions::{RegionUpdate, RegionUpdateReport};
+pub use schema::Migration;
 pub use visit_detectors::VisitDetectorQuery;

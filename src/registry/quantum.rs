@@ -117,9 +117,7 @@ impl Registry {
         let summary = self.write(|database| {
             Ok(FoldSummary { datasets: dataset_writer::insert(database, datasets)?, quanta: record(database, quanta)? })
         })?;
-        if summary.datasets.new + summary.quanta.new >= 1000 {
-            self.optimize();
-        }
+        self.has_written(summary.datasets.new + summary.quanta.new);
         Ok(summary)
     }
 

@@ -1,9 +1,11 @@
 //! A small survey, and the cases that every registry must pass on it.
 
 pub(crate) mod collections;
+pub(crate) mod databases;
 pub(crate) mod datasets;
 pub(crate) mod filters;
 pub(crate) mod quanta;
+pub(crate) mod reading;
 pub(crate) mod records;
 mod sqlite_faults;
 
