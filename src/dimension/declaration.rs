@@ -380,14 +380,12 @@ fn order(declared: &Declaration) -> Result<Vec<&str>, DimensionError> {
         let ready = declared.dimension.iter().find(|(name, dimension)| {
             !done.contains(&name.as_str()) && dimension.requires.iter().chain(&dimension.implies).all(is_ready)
         });
-        match ready {
-            Some((name, _)) => done.push(name),
-            None => {
-                let left = declared.dimension.keys().filter(|name| !done.contains(&name.as_str()));
-                let left = left.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-                return Err(wrong("[dimension]", format!("these need each other in a circle: {left}")));
-            }
-        }
+        let Some((name, _)) = ready else {
+            let left = declared.dimension.keys().filter(|name| !done.contains(&name.as_str()));
+            let left = left.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            return Err(wrong("[dimension]", format!("these need each other in a circle: {left}")));
+        };
+        done.push(name);
     }
     Ok(done)
 }
@@ -414,11 +412,12 @@ mod tests {
 
     #[test]
     fn a_declaration_makes_one_universe() {
+        use ColumnType::{Int, Text};
+
         let universe = Universe::with(PLATES).unwrap();
         let plate = universe.element("plate").unwrap();
         assert_eq!(plate.required, ["instrument", "cabinet", "plate"]);
         let columns: Vec<_> = plate.columns().map(|(name, kind, _)| (name, kind)).collect();
-        use ColumnType::{Int, Text};
         assert_eq!(
             columns,
             [("instrument", Text), ("cabinet", Text), ("plate", Int), ("physical_filter", Text), ("emulsion", Text)]

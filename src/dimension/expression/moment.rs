@@ -89,7 +89,6 @@ mod tests {
 
     /// Midnights as `datetime.date.toordinal` of Python counts them, less 678576, the ordinal of MJD 0.
     #[test]
-    #[expect(clippy::float_cmp, reason = "all are exact")]
     fn known_moments() {
         for (text, expected) in [
             ("1858-11-17", 0.0),
