@@ -33,7 +33,7 @@ pub use dimension::{
     DimensionGroup, DimensionValue, Element, ElementStorage, Expression, ExpressionError, FieldLayout, FieldOrder,
     IdentifierKind, IdentifierLayout, InItem, IntView, IntViewMut, LimitBy, Literal, NameCodes, OnError, Operand,
     PackColumn, PackError, PackLayout, Packed, PackedTable, Packer, RUBIN_CONTROLLERS, ResolvedColumn,
-    RubinControllers, Scope, Universe, Unpacked, UnpackedColumn,
+    RubinControllers, Scope, Universe, UniverseChanges, Unpacked, UnpackedColumn,
 };
 pub use registry::{
     FoldSummary, Inserted, Migration, NewDataset, OrderBy, QuantumRecord, QuantumStatus, Query, RecordBatchOf,

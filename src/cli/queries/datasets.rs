@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::butler::Butler;
 use crate::cli::CliError;
-use crate::cli::output::{OutputFormat, write_rows};
+use crate::cli::output::OutputFormat;
 use crate::cli::select::{Collections, Rows, Selection};
 
 /// List datasets of one type.
@@ -39,6 +39,6 @@ impl QueryDatasets {
         let names = self.collections.names(&butler)?;
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let query = self.rows.query(&self.selection)?;
-        write_rows(&butler.query_datasets(&self.dataset_type, &names, &query, self.find_first)?, self.format)
+        self.rows.write(&butler.query_datasets(&self.dataset_type, &names, &query, self.find_first)?, self.format)
     }
 }
