@@ -15,6 +15,7 @@ use program::{
 const COMMANDS: &[&str] = &[
     "simulate",
     "create",
+    "migrate",
     "register-instrument",
     "register-visits",
     "register-skymap",

@@ -206,7 +206,7 @@ fn bad_polygons_are_errors_that_name_file_row_and_problem() {
     bunter(&["overlaps", text(&good)]).exits(2).says(&["RIGHT"]);
     bunter(&["overlaps", text(&good), "--skymap", "hsc_ring_v1"]).exits(1).says(&["did you mean `hsc_rings_v1`?"]);
     bunter(&["overlaps", text(&good), "absent.csv"]).exits(1).says(&["no file `absent.csv`"]);
-    bunter(&["overlaps", text(&good), text(&good), "-o", "out.xls"]).exits(1).says(&["`.csv`, `.tsv` or `.parquet`"]);
+    bunter(&["overlaps", text(&good), text(&good), "-o", "out.xls"]).exits(1).says(&["`out.xls`: tables are `.csv`, `.tsv`, `.parquet`, `.h5` or `.fits`"]);
 }
 
 #[test]
@@ -330,7 +330,8 @@ fn csv_has_types_names_and_no_surprises() {
     assert!(ragged.contains("t.csv` is damaged at line 3") && ragged.contains("wrong number of cells"), "{ragged}");
     assert!(message(b"id,x,id\n", None).contains("two columns are called `id`"));
     assert!(message(b"", None).contains("line of column names"));
-    assert!(message(b"\x89HDF\r\n\x1a\n....", None).contains("is an HDF5 file; tables are CSV or Parquet"));
+    let said = message(b"\x89HDF\r\n\x1a\n....", None);
+    assert!(said.contains("t.csv") && said.contains("HDF5"), "{said}");
     assert!(message(b"a,b\n\xff\xfe,1\n", None).contains("t.csv"));
     assert!(matches!(
         open(b"a\n1\n", None, Some(vec!["aa".into()])),
@@ -396,7 +397,7 @@ fn tables_come_back_as_they_were_written() {
     fs::create_dir(folder.join("folder.csv")).unwrap();
     assert!(error(&folder.join("folder.csv")).contains("no ordinary file"));
     assert!(error(&folder.join("absent/t.csv")).contains("absent"));
-    assert!(error(&folder.join("t.fits")).contains("`.csv`, `.tsv` or `.parquet`"));
+    assert!(error(&folder.join("t.fit5")).contains("`.csv`, `.tsv`, `.parquet`, `.h5` or `.fits`"));
     // A link stays one.
     let link = folder.join("link.csv");
     std::os::unix::fs::symlink(&csv, &link).unwrap();

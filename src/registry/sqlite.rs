@@ -189,6 +189,8 @@ impl Sqlite {
                 RegistryError::Busy { holder: lock_holder(&self.path), location, waited_s: self.timeout.as_secs_f64() }
             }
             ErrorCode::ReadOnly | ErrorCode::PermissionDenied => RegistryError::ReadOnly { location },
+            // The log could not be made.
+            ErrorCode::CannotOpen if !has_writable_folder(&self.path) => RegistryError::ReadOnly { location },
             ErrorCode::DiskFull => RegistryError::DiskFull { location },
             ErrorCode::NotADatabase => {
                 RegistryError::Damaged { location, what: "it is not an SQLite database".to_owned() }
@@ -338,6 +340,12 @@ fn store(doing: &str, source: impl std::error::Error + Send + Sync + 'static) ->
 /// Whether a read failed because the files of a write-ahead log could not be made.
 fn cannot_log(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
+}
+
+/// Whether files can be made beside a database.
+fn has_writable_folder(path: &Path) -> bool {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok()
 }
 
 /// The write-ahead log of a database.
