@@ -24,9 +24,9 @@ pub use butler::{
 };
 pub use camera::{FocalPlane, Pointing, Pointings};
 pub use dataset::{
-    Coadd, Collection, CollectionNameError, CollectionType, DatasetRef, DatasetType, Exposure, FileRecord, FitsLayout,
-    FitsMask, FitsPlane, FitsVariance, Format, MaskMeaning, MaskPlanes, PathTemplate, StorageClass, TemplateError,
-    check_collection_name,
+    Coadd, Collection, CollectionNameError, CollectionSearch, CollectionSearchError, CollectionType, DatasetRef, DatasetType, Exposure, FileRecord, FitsLayout,
+    FitsMask, FitsPlane, FitsVariance, Format, MaskMeaning, MaskPlanes, PathTemplate, SearchStep, StorageClass, TemplateError,
+    Timespan, TimespanError, check_collection_name,
 };
 pub use dimension::{
     Alias, Aliases, BadRow, BadRows, BandCodes, Column, ColumnType, Comparison, DEFAULT_BANDS, DataId, DimensionError,
@@ -36,7 +36,8 @@ pub use dimension::{
     RubinControllers, Scope, Universe, Unpacked, UnpackedColumn,
 };
 pub use registry::{
-    FoldSummary, Inserted, NewDataset, OrderBy, QuantumRecord, QuantumStatus, Query, RecordBatchOf, RegionEvent,
+    ChainEdit, Change, ChangeKind, Changes, CollectionState, FoldSummary, Inserted, NewDataset, OrderBy, Ownership,
+    ProvenanceRecord, PruneReport, QuantumRecord, QuantumStatus, Query, RecordBatchOf, RegionEvent,
     RegionEventKind, RegionMoment, RegionState, RegionUpdate, RegionUpdateReport, RegionUse, Registry, RegistryAsOf,
     RegistryError, RegistryReader, VisitDetectorQuery,
 };

@@ -33,6 +33,8 @@ pub struct Registry {
     location: String,
     /// Whether a transaction for reading is open as long as this lives.
     one_moment: bool,
+    /// Who writes.
+    user: String,
 }
 
 impl std::fmt::Debug for Registry {
@@ -124,7 +126,7 @@ impl Registry {
     fn checked(mut database: Sqlite, read_only: bool) -> Result<Self, RegistryError> {
         schema::check_version(&mut database, read_only)?;
         let location = database.location().to_owned();
-        Ok(Self { database: Mutex::new(Box::new(database)), location, one_moment: false })
+        Ok(Self { database: Mutex::new(Box::new(database)), location, one_moment: false, user: super::guards::user_name() })
     }
 
     /// This registry as it is now: whatever is written later, by whomever, all answers are of this moment. What would write
@@ -153,6 +155,19 @@ impl Registry {
     /// [`RegistryError::Store`] when the connection is broken.
     pub fn set_busy_timeout(&self, timeout: Duration) -> Result<(), RegistryError> {
         self.database.lock().unwrap_or_else(PoisonError::into_inner).set_busy_timeout(timeout)
+    }
+
+    /// Writes as another user than the one who runs the program: what is owned by whom is a guard against mistakes, not
+    /// against people.
+    #[must_use]
+    pub fn acting_as(mut self, user: &str) -> Self {
+        user.clone_into(&mut self.user);
+        self
+    }
+
+    /// The user who owns what is made through this registry.
+    pub fn user(&self) -> &str {
+        &self.user
     }
 
     /// The file, or what else the registry is called in messages.

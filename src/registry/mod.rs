@@ -11,6 +11,8 @@
 //! Left out: the bytes of datasets (`datastore`), overlaps on the sky and what ranks read (`snapshot`), who may write to which
 //! run (`butler`). WCSs are opaque bytes here, and of a region only where it lies is looked at, to find it again.
 
+mod calibrations;
+mod changes;
 mod collections;
 mod columns;
 mod contract;
@@ -20,8 +22,12 @@ mod dataset_writer;
 mod datasets;
 mod dimension_records;
 mod error;
+mod explain;
+mod guards;
 mod handle;
 mod lock_holder;
+mod members;
+mod provenance;
 mod quantum;
 mod record_batches;
 mod region_history;
@@ -30,12 +36,17 @@ mod regions;
 mod relation;
 mod schema;
 mod sqlite;
+mod tagged;
 mod visit_detectors;
 
+pub use changes::{Change, ChangeKind, Changes};
+pub use collections::ChainEdit;
 pub use contract::{OrderBy, Query, RegistryReader};
-pub use dataset_writer::NewDataset;
+pub use dataset_writer::{NewDataset, PruneReport};
 pub use error::RegistryError;
+pub use guards::{CollectionState, Ownership};
 pub use handle::{Inserted, Registry};
+pub use provenance::ProvenanceRecord;
 pub use quantum::{FoldSummary, QuantumRecord, QuantumStatus};
 pub use record_batches::RecordBatchOf;
 pub use region_history::{RegionMoment, RegionUse, RegistryAsOf};

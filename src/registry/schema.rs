@@ -5,7 +5,7 @@ use super::database::{Access, Database, Value};
 use crate::dimension::{ColumnType, DimensionGroup, Element, ElementStorage, Universe};
 
 /// Version of the tables. A change of any `CREATE TABLE` below, or of the universe, wants a new one and a migration.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 
 const NAME: &str = "bunter_schema";
 
@@ -68,9 +68,18 @@ pub(super) fn create(database: &mut dyn Database) -> Result<(), RegistryError> {
     }
     create_region_tables(database)?;
     super::visit_detectors::add_sky_keys(database)?;
+    create_collection_tables(database)?;
     database
         .execute(&format!("INSERT INTO {NAME} (name, value) VALUES ('version', ?1)"), &[Value::Int(VERSION)])
         .map(|_| ())
+}
+
+/// Makes the tables that came with version 3: members of collections, owners, provenance, changes.
+pub(super) fn create_collection_tables(database: &mut dyn Database) -> Result<(), RegistryError> {
+    super::members::create(database)?;
+    super::guards::create(database)?;
+    super::provenance::create(database)?;
+    super::changes::create(database)
 }
 
 /// Makes the tables of what became of regions.
@@ -120,6 +129,12 @@ fn upgrade_from_1(database: &mut dyn Database) -> Result<(), RegistryError> {
     create_region_tables(database)?;
     super::visit_detectors::add_sky_keys(database)?;
     database.execute(&format!("UPDATE {NAME} SET value = ?1 WHERE name = 'version'"), &[Value::Int(2)]).map(|_| ())
+}
+
+/// Brings the tables of version 2 to version 3.
+fn upgrade_from_2(database: &mut dyn Database) -> Result<(), RegistryError> {
+    create_collection_tables(database)?;
+    database.execute(&format!("UPDATE {NAME} SET value = ?1 WHERE name = 'version'"), &[Value::Int(3)]).map(|_| ())
 }
 
 /// Whether the regions of an element's records are kept when others take their place.
@@ -213,22 +228,25 @@ pub(super) fn check_version(database: &mut dyn Database, read_only: bool) -> Res
     let hint = match found {
         VERSION => return Ok(()),
         newer if newer > VERSION => "it was written by a newer bunter; update this one",
-        1 if read_only => {
+        1 | 2 if read_only => {
             "open it once to write, and it is upgraded in place: `bunter query-collections` by its owner does"
         }
-        1 => return upgrade(database),
+        1 | 2 => return upgrade(database, found),
         _ => "migrate it with `bunter migrate`",
     };
     let location = database.location().to_owned();
     Err(RegistryError::SchemaVersion { location, found, supported: VERSION, hint })
 }
 
-fn upgrade(database: &mut dyn Database) -> Result<(), RegistryError> {
+fn upgrade(database: &mut dyn Database, found: i64) -> Result<(), RegistryError> {
     let mut work = || {
         database.begin(Access::Write)?;
         // Another process may have been faster.
         if version(database)? == 1 {
             upgrade_from_1(database)?;
+        }
+        if version(database)? == 2 {
+            upgrade_from_2(database)?;
         }
         database.commit()
     };
@@ -239,7 +257,7 @@ fn upgrade(database: &mut dyn Database) -> Result<(), RegistryError> {
     match done {
         Err(RegistryError::ReadOnly { location }) => Err(RegistryError::SchemaVersion {
             location,
-            found: 1,
+            found,
             supported: VERSION,
             hint: "whoever may write to it opens it once, and it is upgraded in place: `bunter query-collections` does",
         }),
