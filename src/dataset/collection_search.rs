@@ -41,7 +41,9 @@ struct Entry {
 
 /// Why a text says not where to search.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{entry:?} is no part of a search path: {reason}; expected a collection, or TYPE=COLLECTION such as calexp=HSC/runs/w30")]
+#[error(
+    "{entry:?} is no part of a search path: {reason}; expected a collection, or TYPE=COLLECTION such as calexp=HSC/runs/w30"
+)]
 pub struct CollectionSearchError {
     /// The entry.
     pub entry: String,
@@ -239,9 +241,14 @@ mod tests {
 
     #[test]
     fn patterns_match_as_shells_do() {
-        for (pattern, text, expected) in
-            [("*", "", true), ("a*c", "abbc", true), ("a*c", "abcb", false), ("?x", "ax", true), ("?x", "x", false), ("*a*b", "xaab", true)]
-        {
+        for (pattern, text, expected) in [
+            ("*", "", true),
+            ("a*c", "abbc", true),
+            ("a*c", "abcb", false),
+            ("?x", "ax", true),
+            ("?x", "x", false),
+            ("*a*b", "xaab", true),
+        ] {
             assert_eq!(glob(pattern, text), expected, "{pattern} {text}");
         }
     }

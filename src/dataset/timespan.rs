@@ -30,7 +30,9 @@ pub struct Timespan {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TimespanError {
     /// A text that is no instant.
-    #[error("{text:?} is no TAI time between 1678 and 2262: expected such as 2025-01-31, 2025-01-31T12:30:00.5, or an MJD")]
+    #[error(
+        "{text:?} is no TAI time between 1678 and 2262: expected such as 2025-01-31, 2025-01-31T12:30:00.5, or an MJD"
+    )]
     NotATime {
         /// The text.
         text: String,
@@ -142,7 +144,10 @@ impl Timespan {
         let before = Self { begin: self.begin, end: other.begin };
         let after = Self { begin: other.end, end: self.end };
         let parts = if self.overlaps(other) {
-            [(other.begin.is_some() && self.first() < other.first()).then_some(before), (other.end.is_some() && other.after() < self.after()).then_some(after)]
+            [
+                (other.begin.is_some() && self.first() < other.first()).then_some(before),
+                (other.end.is_some() && other.after() < self.after()).then_some(after),
+            ]
         } else {
             [Some(self), None]
         };
@@ -217,7 +222,8 @@ fn shown(at: i64) -> String {
         return format!("{year:04}-{month:02}-{day:02}");
     }
     let time = format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
-    let fraction = if fraction == 0 { String::new() } else { format!(".{fraction:09}").trim_end_matches('0').to_owned() };
+    let fraction =
+        if fraction == 0 { String::new() } else { format!(".{fraction:09}").trim_end_matches('0').to_owned() };
     format!("{year:04}-{month:02}-{day:02}T{time}{fraction}")
 }
 
@@ -232,7 +238,8 @@ mod tests {
             assert_eq!(Timespan::instant(text).unwrap(), Timespan::at_mjd(mjd).unwrap(), "{text}");
         }
         assert_eq!(shown(Timespan::instant("2024-02-29T23:59:59.25").unwrap().first()), "2024-02-29T23:59:59.25");
-        for bad in ["2023-02-29", "2025-1-1", "2025-01-01T24:00:00", "9999-01-01", "noon", "inf", "2025-01-01Z", "1e30"] {
+        for bad in ["2023-02-29", "2025-1-1", "2025-01-01T24:00:00", "9999-01-01", "noon", "inf", "2025-01-01Z", "1e30"]
+        {
             assert!(Timespan::instant(bad).is_err(), "{bad}");
         }
     }

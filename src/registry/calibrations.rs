@@ -157,7 +157,8 @@ impl Registry {
             let mut order = search_order(database, &search, false)?;
             order.retain(|c| c.kind == CollectionType::Calibration);
             let required = row.group.required();
-            let mut columns = vec![ColumnBuilder::uuid("id", false), ColumnBuilder::new("run", ColumnType::Text, false)];
+            let mut columns =
+                vec![ColumnBuilder::uuid("id", false), ColumnBuilder::new("run", ColumnType::Text, false)];
             for name in required {
                 columns.push(ColumnBuilder::new(*name, Universe::builtin().dimension(name)?.1, false));
             }
@@ -215,10 +216,9 @@ pub(super) fn none<R: RegistryReader + ?Sized>(reader: &R, dataset_type: &str) -
 }
 
 fn check(span: Timespan) -> Result<(), RegistryError> {
-    Timespan::new(span.begin, span.end).map(drop).map_err(|e| RegistryError::Invalid {
-        what: "a validity range".to_owned(),
-        reason: e.to_string(),
-    })
+    Timespan::new(span.begin, span.end)
+        .map(drop)
+        .map_err(|e| RegistryError::Invalid { what: "a validity range".to_owned(), reason: e.to_string() })
 }
 
 /// What is valid when, for lookups by the column: for each collection and data ID its spans, sorted.
@@ -311,7 +311,8 @@ pub(super) fn find<R: RegistryReader + ?Sized>(
         .filter(|s| s.collection.collection_type == CollectionType::Calibration)
         .map(|s| &*s.collection.name)
         .collect();
-    let valid = if calibrations.is_empty() { None } else { Some(reader.calibrations(dataset_type, &calibrations, &query)?) };
+    let valid =
+        if calibrations.is_empty() { None } else { Some(reader.calibrations(dataset_type, &calibrations, &query)?) };
     let damaged = || RegistryError::damaged("calibrations lack a column");
     let index = valid.as_ref().map(|batch| Index::of(batch).ok_or_else(damaged)).transpose()?;
     let mut answer: Vec<Option<DatasetRef>> = vec![None; data_ids.len()];
@@ -327,12 +328,14 @@ pub(super) fn find<R: RegistryReader + ?Sized>(
             let names = batch.project(&(2..2 + required.len()).collect::<Vec<_>>());
             let names = names.map_err(|e| RegistryError::damaged(e.to_string()))?;
             let rows: HashMap<DataId, usize> = DataId::of_rows(&names).zip(0..).collect();
-            left.retain(|at| match rows.get(&wanted[*at]).and_then(|row| dataset(&batch, *row, &kind.name, &wanted[*at])) {
-                Some(found) => {
-                    answer[*at] = Some(found);
-                    false
+            left.retain(|at| {
+                match rows.get(&wanted[*at]).and_then(|row| dataset(&batch, *row, &kind.name, &wanted[*at])) {
+                    Some(found) => {
+                        answer[*at] = Some(found);
+                        false
+                    }
+                    None => true,
                 }
-                None => true,
             });
             continue;
         }
@@ -387,7 +390,8 @@ pub(super) fn timespans<R: RegistryReader + ?Sized>(
     let query = Query::filtered(Expression::In { operand, items, negated: false });
     let records = reader.dimension_records("visit", &query)?;
     let damaged = || RegistryError::damaged("records of visits lack a column");
-    let float = |name: &str| records.column_by_name(name).and_then(|a| a.as_primitive_opt::<Float64Type>()).ok_or_else(damaged);
+    let float =
+        |name: &str| records.column_by_name(name).and_then(|a| a.as_primitive_opt::<Float64Type>()).ok_or_else(damaged);
     let (begin, end) = (float("timespan_begin")?, float("timespan_end")?);
     let instrument = records.column_by_name("instrument").and_then(|a| a.as_string_opt::<i32>()).ok_or_else(damaged)?;
     let visit = ints(&records, "visit").ok_or_else(damaged)?;
@@ -406,7 +410,11 @@ pub(super) fn timespans<R: RegistryReader + ?Sized>(
         let row = row.ok_or_else(|| {
             missing(format!("visit {visit} of {instrument}"), "list them with `bunter query-dimension-records … visit`")
         })?;
-        let span = if begin.is_null(row) || end.is_null(row) { None } else { Timespan::of_mjd(begin.value(row), end.value(row)) };
+        let span = if begin.is_null(row) || end.is_null(row) {
+            None
+        } else {
+            Timespan::of_mjd(begin.value(row), end.value(row))
+        };
         span.ok_or_else(|| missing(format!("the times of visit {visit} of {instrument}"), "give the time itself"))
     };
     data_ids.iter().map(find).collect()

@@ -156,7 +156,19 @@ pub(super) fn record(database: &mut dyn Database, entries: &[Entry<'_>]) -> Resu
     let number = latest(database)? + 1;
     let insert = database.insert_or_nothing(
         "registry_change",
-        &["number", "place", "made_at", "who", "kind", "subject", "amount", "dataset_type", "run", "first_id", "last_id"],
+        &[
+            "number",
+            "place",
+            "made_at",
+            "who",
+            "kind",
+            "subject",
+            "amount",
+            "dataset_type",
+            "run",
+            "first_id",
+            "last_id",
+        ],
     );
     let (now, who) = (now_us(), whoami());
     for (place, entry) in entries.iter().enumerate() {
@@ -246,7 +258,11 @@ impl Registry {
                     let kind = kind.ok_or_else(|| RegistryError::damaged(format!("{code} is no kind of change")))?;
                     let collection: Arc<str> = row.text(4)?.into();
                     if kind == ChangeKind::Added {
-                        ranges.push((row.int(0)?, collection.clone(), [row.int(6)?, row.int(7)?, row.int(8)?, row.int(9)?]));
+                        ranges.push((
+                            row.int(0)?,
+                            collection.clone(),
+                            [row.int(6)?, row.int(7)?, row.int(8)?, row.int(9)?],
+                        ));
                     }
                     changes.push(Change {
                         number: row.int(0)? as u64,

@@ -170,15 +170,22 @@ impl Registry {
                     })?;
                 }
                 if count > 0 {
-                    return Err(refused(format!("it has {count} datasets"), "remove them with `bunter prune-datasets`"));
+                    return Err(refused(
+                        format!("it has {count} datasets"),
+                        "remove them with `bunter prune-datasets`",
+                    ));
                 }
             }
             for table in ["tagged", "calibration", "collection_owner"] {
                 database.execute(&format!("DELETE FROM {table} WHERE collection = ?1"), &[Value::Int(row.id)])?;
             }
-            for (table, column) in
-                [("collection_chain", "child"), ("collection_chain", "parent"), ("quantum", "run"), ("provenance", "run"), ("region_use", "run")]
-            {
+            for (table, column) in [
+                ("collection_chain", "child"),
+                ("collection_chain", "parent"),
+                ("quantum", "run"),
+                ("provenance", "run"),
+                ("region_use", "run"),
+            ] {
                 database.execute(&format!("DELETE FROM {table} WHERE {column} = ?1"), &[Value::Int(row.id)])?;
             }
             database.execute("DELETE FROM collection WHERE id = ?1", &[Value::Int(row.id)])?;

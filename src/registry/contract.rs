@@ -148,7 +148,12 @@ pub trait RegistryReader {
     ///
     /// # Errors
     /// As [`RegistryReader::datasets`].
-    fn calibrations(&self, dataset_type: &str, collections: &[&str], query: &Query) -> Result<RecordBatch, RegistryError> {
+    fn calibrations(
+        &self,
+        dataset_type: &str,
+        collections: &[&str],
+        query: &Query,
+    ) -> Result<RecordBatch, RegistryError> {
         let _ = (collections, query);
         super::calibrations::none(self, dataset_type)
     }

@@ -127,7 +127,11 @@ pub struct PruneReport {
 }
 
 /// Writes datasets within a transaction.
-pub(super) fn insert(database: &mut dyn Database, datasets: &[NewDataset], user: &str) -> Result<Inserted, RegistryError> {
+pub(super) fn insert(
+    database: &mut dyn Database,
+    datasets: &[NewDataset],
+    user: &str,
+) -> Result<Inserted, RegistryError> {
     let tables = dataset_types::tables(database)?.into_iter().map(|(table, _)| table).collect();
     let mut writer = Writer {
         database,

@@ -13,7 +13,9 @@ use super::dataset_types::{self, DatasetTypeRow};
 use super::dimension_records::{limit, order_by};
 use super::relation::{Parameter, Relation};
 use super::{Query, RegionState, Registry, RegistryError, RegistryReader, VisitDetectorQuery, members, schema};
-use crate::dataset::{Collection, CollectionSearch, CollectionType, DatasetRef, DatasetType, FileRecord, Format, PathTemplate};
+use crate::dataset::{
+    Collection, CollectionSearch, CollectionType, DatasetRef, DatasetType, FileRecord, Format, PathTemplate,
+};
 use crate::dimension::{ColumnType, DataId, DimensionValue, Scope, Universe};
 
 impl RegistryReader for Registry {
@@ -65,7 +67,12 @@ impl RegistryReader for Registry {
         })
     }
 
-    fn calibrations(&self, dataset_type: &str, collections: &[&str], query: &Query) -> Result<RecordBatch, RegistryError> {
+    fn calibrations(
+        &self,
+        dataset_type: &str,
+        collections: &[&str],
+        query: &Query,
+    ) -> Result<RecordBatch, RegistryError> {
         self.read_calibrations(dataset_type, collections, query)
     }
 

@@ -66,7 +66,9 @@ pub(super) fn of(database: &mut dyn Database, collection: i64) -> Result<Ownersh
     let mut found = Ownership { owner: None, state: CollectionState::Open, sealed_by: None, sealed_at_us: None };
     let sql = "SELECT owner, state, sealed_by, sealed_at FROM collection_owner WHERE collection = ?1";
     database.query(sql, &[Value::Int(collection)], &mut |row| {
-        let text = |column| if row.get(column) == Value::Null { Ok(None) } else { row.text(column).map(|t| Some(t.to_owned())) };
+        let text = |column| {
+            if row.get(column) == Value::Null { Ok(None) } else { row.text(column).map(|t| Some(t.to_owned())) }
+        };
         found.owner = text(0)?;
         found.state = if row.int(1)? == 0 { CollectionState::Open } else { CollectionState::Sealed };
         found.sealed_by = text(2)?;
@@ -77,7 +79,11 @@ pub(super) fn of(database: &mut dyn Database, collection: i64) -> Result<Ownersh
 }
 
 /// Refuses to change what is another's.
-pub(super) fn check_owner(database: &mut dyn Database, row: &CollectionRow, user: &str) -> Result<Ownership, RegistryError> {
+pub(super) fn check_owner(
+    database: &mut dyn Database,
+    row: &CollectionRow,
+    user: &str,
+) -> Result<Ownership, RegistryError> {
     let found = of(database, row.id)?;
     match &found.owner {
         Some(owner) if owner != user => Err(RegistryError::Refused {
@@ -90,7 +96,11 @@ pub(super) fn check_owner(database: &mut dyn Database, row: &CollectionRow, user
 }
 
 /// Refuses to change what is sealed or another's.
-pub(super) fn check_writable(database: &mut dyn Database, row: &CollectionRow, user: &str) -> Result<(), RegistryError> {
+pub(super) fn check_writable(
+    database: &mut dyn Database,
+    row: &CollectionRow,
+    user: &str,
+) -> Result<(), RegistryError> {
     let found = of(database, row.id)?;
     if found.state == CollectionState::Sealed {
         return Err(RegistryError::Refused {
@@ -174,7 +184,10 @@ impl Registry {
     /// for a name that no user has.
     pub fn give_collection(&self, collection: &str, user: &str) -> Result<(), RegistryError> {
         if user.is_empty() || user.len() > 255 || user.chars().any(|c| c.is_control() || c.is_whitespace()) {
-            return Err(RegistryError::Invalid { what: format!("the user {user:?}"), reason: "no user is called so".to_owned() });
+            return Err(RegistryError::Invalid {
+                what: format!("the user {user:?}"),
+                reason: "no user is called so".to_owned(),
+            });
         }
         self.write(|database| {
             let row = find(database, collection)?;

@@ -126,7 +126,12 @@ impl Registry {
     fn checked(mut database: Sqlite, read_only: bool) -> Result<Self, RegistryError> {
         schema::check_version(&mut database, read_only)?;
         let location = database.location().to_owned();
-        Ok(Self { database: Mutex::new(Box::new(database)), location, one_moment: false, user: super::guards::user_name() })
+        Ok(Self {
+            database: Mutex::new(Box::new(database)),
+            location,
+            one_moment: false,
+            user: super::guards::user_name(),
+        })
     }
 
     /// This registry as it is now: whatever is written later, by whomever, all answers are of this moment. What would write

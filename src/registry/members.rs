@@ -79,7 +79,8 @@ impl Finder {
             })?;
             let Some((number, kind, run, data_id)) = found else { continue };
             let name = self.types.iter().find(|t| t.id == kind).map(|t| t.dataset_type.name.clone());
-            let name = name.ok_or_else(|| RegistryError::damaged(format!("dataset {id} has a type that does not exist")))?;
+            let name =
+                name.ok_or_else(|| RegistryError::damaged(format!("dataset {id} has a type that does not exist")))?;
             self.tables.swap(0, at);
             let key = quantum::to_json(&data_id);
             let dataset = DatasetRef { id, dataset_type: name, data_id, run: run.into() };
@@ -100,7 +101,10 @@ impl Finder {
     /// The dataset of a number, for messages.
     pub(super) fn shown(&self, database: &mut dyn Database, kind: i64, number: i64) -> Result<String, RegistryError> {
         let Some(row) = self.types.iter().find(|t| t.id == kind) else { return Ok(format!("dataset number {number}")) };
-        let sql = format!("SELECT d.uuid, c.name FROM {} AS d JOIN collection AS c ON c.id = d.run WHERE d.id = ?1", row.table);
+        let sql = format!(
+            "SELECT d.uuid, c.name FROM {} AS d JOIN collection AS c ON c.id = d.run WHERE d.id = ?1",
+            row.table
+        );
         let mut text = format!("dataset number {number}");
         database.query(&sql, &[Value::Int(number)], &mut |found| {
             text = format!("{} of run `{}`", found.uuid(0)?, found.text(1)?);

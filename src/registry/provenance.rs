@@ -58,7 +58,8 @@ fn differences(old: &serde_json::Value, new: &serde_json::Value) -> Vec<String> 
     keys.into_iter()
         .filter(|key| before.get(*key) != after.get(*key))
         .map(|key| {
-            let get = |map: &BTreeMap<String, String>| map.get(key).map_or_else(absent, |v| v.chars().take(200).collect());
+            let get =
+                |map: &BTreeMap<String, String>| map.get(key).map_or_else(absent, |v| v.chars().take(200).collect());
             format!("{}: {} → {}", if key.is_empty() { "value" } else { key }, get(&before), get(&after))
         })
         .collect()
@@ -72,7 +73,11 @@ impl Registry {
     /// [`RegistryError::Differs`], with the differences key by key, when a record is there and is another;
     /// [`RegistryError::UnknownCollection`]; [`RegistryError::CollectionType`]; [`RegistryError::Refused`] when something is
     /// to be written to a run that is sealed or another's; [`RegistryError::Invalid`] for a name that is empty or too long.
-    pub fn compare_or_write(&self, run: &str, records: &[(&str, serde_json::Value)]) -> Result<Inserted, RegistryError> {
+    pub fn compare_or_write(
+        &self,
+        run: &str,
+        records: &[(&str, serde_json::Value)],
+    ) -> Result<Inserted, RegistryError> {
         self.write(|database| {
             let row = find_of_type(database, run, CollectionType::Run)?;
             let insert = database.insert_or_nothing("provenance", &["run", "name", "json", "who", "written_at"]);

@@ -115,7 +115,10 @@ impl Registry {
     /// Those of [`Registry::insert_datasets`] and [`Registry::record_quanta`].
     pub fn fold(&self, datasets: &[NewDataset], quanta: &[QuantumRecord]) -> Result<FoldSummary, RegistryError> {
         let summary = self.write(|database| {
-            Ok(FoldSummary { datasets: dataset_writer::insert(database, datasets, self.user())?, quanta: record(database, quanta)? })
+            Ok(FoldSummary {
+                datasets: dataset_writer::insert(database, datasets, self.user())?,
+                quanta: record(database, quanta)?,
+            })
         })?;
         if summary.datasets.new + summary.quanta.new >= 1000 {
             self.optimize();

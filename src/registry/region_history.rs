@@ -349,7 +349,12 @@ pub struct RegistryAsOf {
 }
 
 impl RegistryReader for RegistryAsOf {
-    fn calibrations(&self, dataset_type: &str, collections: &[&str], query: &Query) -> Result<RecordBatch, RegistryError> {
+    fn calibrations(
+        &self,
+        dataset_type: &str,
+        collections: &[&str],
+        query: &Query,
+    ) -> Result<RecordBatch, RegistryError> {
         self.registry.calibrations(dataset_type, collections, query)
     }
 

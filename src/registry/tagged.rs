@@ -77,11 +77,16 @@ impl Registry {
                             new: format!("{id} of run `{}`", member.dataset.run),
                         });
                     }
-                    None => return Err(RegistryError::damaged("a member of a collection was written and is not there")),
+                    None => {
+                        return Err(RegistryError::damaged("a member of a collection was written and is not there"));
+                    }
                 }
             }
             if inserted.new > 0 {
-                record(database, &[Entry { count: inserted.new, ..Entry::of_collection(ChangeKind::Associated, collection) }])?;
+                record(
+                    database,
+                    &[Entry { count: inserted.new, ..Entry::of_collection(ChangeKind::Associated, collection) }],
+                )?;
             }
             Ok(inserted)
         })
@@ -105,7 +110,10 @@ impl Registry {
                 )? as usize;
             }
             if removed > 0 {
-                record(database, &[Entry { count: removed, ..Entry::of_collection(ChangeKind::Disassociated, collection) }])?;
+                record(
+                    database,
+                    &[Entry { count: removed, ..Entry::of_collection(ChangeKind::Disassociated, collection) }],
+                )?;
             }
             Ok(removed)
         })

@@ -37,7 +37,8 @@ impl RegistryView {
             batch.column_by_name(name).cloned().ok_or_else(|| store(doing(), format!("there is no column `{name}`")))
         };
         let texts = cast(&column(names::COLLECTION)?, &DataType::Utf8).map_err(|e| store(doing(), e))?;
-        let texts: &StringArray = texts.as_string_opt::<i32>().ok_or_else(|| store(doing(), "collections are no texts"))?;
+        let texts: &StringArray =
+            texts.as_string_opt::<i32>().ok_or_else(|| store(doing(), "collections are no texts"))?;
         let begin = column("begin")?;
         let begin = begin.as_primitive_opt::<Int64Type>().ok_or_else(|| store(doing(), "times are no integers"))?;
         let keys = batch.project(&(2..2 + width).collect::<Vec<_>>()).map_err(|e| store(doing(), e))?;

@@ -312,7 +312,12 @@ impl RegistryReader for RegistryView {
         Ok(best.map(|(_, row)| table.dataset(entry, row, Some(data_id))))
     }
 
-    fn calibrations(&self, dataset_type: &str, collections: &[&str], query: &Query) -> Result<RecordBatch, RegistryError> {
+    fn calibrations(
+        &self,
+        dataset_type: &str,
+        collections: &[&str],
+        query: &Query,
+    ) -> Result<RecordBatch, RegistryError> {
         self.find_valid(dataset_type, collections, query)
     }
 

@@ -9,11 +9,7 @@ use crate::registry::RegistryError;
 ///
 /// Patterns have no search order, and without a time nothing of a CALIBRATION collection is found: with `find_first` the one
 /// is refused, the other passed over. `known` may lack members of a chain: the snapshot was made without them, and they are passed over.
-pub(super) fn expand(
-    known: &[Collection],
-    names: &[&str],
-    find_first: bool,
-) -> Result<Vec<usize>, RegistryError> {
+pub(super) fn expand(known: &[Collection], names: &[&str], find_first: bool) -> Result<Vec<usize>, RegistryError> {
     let mut path = Vec::with_capacity(names.len());
     for name in names {
         if name.contains(['*', '?']) {
