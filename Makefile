@@ -15,10 +15,10 @@ export OMPI_ALLOW_RUN_AS_ROOT_CONFIRM := 1
 export OMPI_MCA_rmaps_base_oversubscribe := 1
 export OMPI_MCA_mpi_yield_when_idle := 1
 
-.PHONY: help system build demo test python-test lint doc bench clean
+.PHONY: help system servers build demo test python-test lint doc bench clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 system: ## find missing system packages (MPI, HDF5, cfitsio, libclang), name and install them
 	@scripts/system-packages
@@ -29,13 +29,14 @@ build: system ## the program, optimised, in target/release/bunter
 demo: build ## simulate a survey (or take IMAGES=DIR), build its coadds under MPI, check them
 	@DEMO="$(DEMO)" IMAGES="$(IMAGES)" RANKS="$(RANKS)" scripts/demo
 
-test: system ## every test of the library, the program and the examples
-	$(CARGO) test --locked --no-fail-fast
+servers: ## find missing database servers, which the tests start
+	@scripts/system-packages servers
+
+test: servers ## every test: library, program, examples, Python package (BUNTER_SKIP_PYTHON=1: without)
+	@CARGO="$(CARGO)" scripts/tests
 
 python-test: system ## lints and tests of the Python package, with numpy 1.26 and 2
-	$(CARGO) clippy --locked -p bunter-python -- -D warnings
-	@if command -v ruff >/dev/null; then ruff check python && ruff format --check python; \
-	else echo "python-test: there is no ruff, so the Python sources are not looked at"; fi
+	$(CARGO) clippy --locked -p bunter-python --features bunter-python/same-as-tests -- -D warnings
 	scripts/python-tests
 
 lint: system ## formatting, lints and documentation without a warning

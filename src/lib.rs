@@ -34,13 +34,10 @@ pub use dimension::{
     DimensionGroup, DimensionValue, Element, ElementStorage, Expression, ExpressionError, FieldLayout, FieldOrder,
     IdentifierKind, IdentifierLayout, InItem, IntView, IntViewMut, LimitBy, Literal, NameCodes, OnError, Operand,
     PackColumn, PackError, PackLayout, Packed, PackedTable, Packer, RUBIN_CONTROLLERS, ResolvedColumn,
-    RubinControllers, Scope, Universe, Unpacked, UnpackedColumn,
+    RubinControllers, Scope, Universe, UniverseChanges, Unpacked, UnpackedColumn,
 };
 pub use registry::{
-    ChainEdit, Change, ChangeKind, Changes, CollectionState, FoldSummary, Inserted, NewDataset, OrderBy, Ownership,
-    ProvenanceRecord, PruneReport, QuantumRecord, QuantumStatus, Query, RecordBatchOf, RegionEvent, RegionEventKind,
-    RegionMoment, RegionState, RegionUpdate, RegionUpdateReport, RegionUse, Registry, RegistryAsOf, RegistryError,
-    RegistryReader, VisitDetectorQuery,
+    ChainEdit, Change, ChangeKind, Changes, CollectionState, FoldSummary, Inserted, Migration, NewDataset, OrderBy, Ownership, ProvenanceRecord, PruneReport, QuantumRecord, QuantumStatus, Query, RecordBatchOf, RegionEvent, RegionEventKind, RegionMoment, RegionState, RegionUpdate, RegionUpdateReport, RegionUse, Registry, RegistryAddress, RegistryAsOf, RegistryError, RegistryReader, ServerAddress, VisitDetectorQuery,
 };
 pub use skymap::{
     CellInfo, FoundPatches, InnerRegion, Layout, OverlapColumns, PatchInfo, Projection, SkyMap, SkyMapConfig,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Int64Type};
-use bunter::datastore::{TableOptions, TableReader};
+use bunter::datastore::{TableOptions, TableReader, TableWriter};
 use bunter::{DataId, packer_of};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
@@ -149,6 +149,62 @@ fn a_repository_makes_the_packer() {
     assert!(ran.out.contains(&format!("9813,31,r,{}\n", 9813 << 7 | 31)), "{}", ran.out);
 }
 
+/// The same catalog in every format, unpacked into every format, packed again from there into every format: the same integers, and every other
+/// column as it was.
+#[test]
+fn every_pair_of_formats() {
+    const ENDINGS: [&str; 4] = ["csv", "parquet", "h5", "fits"];
+    let folder = folder("pairs");
+    let rows = 500;
+    let catalog = objects(rows, true);
+    let plain = |batch: &RecordBatch, name: &str| {
+        let column = batch.column_by_name(name).unwrap_or_else(|| panic!("`{name}` is there"));
+        arrow::compute::cast(column, &DataType::Utf8).unwrap()
+    };
+    for from in ENDINGS {
+        let input = folder.join(format!("in.{from}"));
+        let mut writer = TableWriter::create(&input, catalog.schema()).unwrap();
+        writer.write(&catalog).unwrap();
+        writer.finish().unwrap();
+        for to in ENDINGS {
+            let unpacked = folder.join(format!("{from}.{to}"));
+            let unpack = ["unpack", text(&input), "--packer", PACKER, "--id", "object_id", "--output", text(&unpacked)];
+            bunter(&unpack).exits(1).says(&["row 9: -1 is negative", "--on-error mask"]);
+            assert!(!unpacked.exists());
+            bunter(&[&unpack[..], &["--on-error", "mask"]].concat()).ok().says(&["50 that do not fit"]);
+            let table = read(&unpacked);
+            let names: Vec<_> = table.schema_ref().fields().iter().map(|f| f.name().clone()).collect();
+            assert_eq!(names, ["object_id", "flux", "tract", "counter", "patch", "band", "release"]);
+            for kept in ["object_id", "flux"] {
+                assert_eq!(&plain(&table, kept), &plain(&catalog, kept), "{from} to {to}: {kept}");
+            }
+            let masked = (0..rows).map(|i| (i % 10 != 9).then_some((i * 37 % 18938) as i64)).collect::<Vec<_>>();
+            assert_eq!(ints(&table, "tract"), masked, "{from} to {to}");
+            let packed = folder.join(format!("packed.{from}"));
+            let pack = ["pack", text(&unpacked), "--packer", PACKER, "--id", "again", "--output", text(&packed)];
+            bunter(&[&pack[..], &["--on-error", "mask"]].concat()).ok().says(&["50 that do not fit"]);
+            let wanted = ints(&catalog, "object_id").into_iter().map(|id| id.filter(|id| *id >= 0)).collect::<Vec<_>>();
+            assert_eq!(ints(&read(&packed), "again"), wanted, "{to} to {from}");
+        }
+    }
+    // Tables by their names within a file.
+    let (input, output) = (folder.join("in.fits[1]"), folder.join("out.h5#/a/b"));
+    bunter(&[
+        "unpack",
+        text(&input),
+        "--packer",
+        PACKER,
+        "--id",
+        "object_id",
+        "--on-error",
+        "mask",
+        "--output",
+        text(&output),
+    ])
+    .ok();
+    assert_eq!(read(&output).num_rows(), rows);
+}
+
 /// The example's program, built if need be.
 fn decode_catalog() -> PathBuf {
     let own = std::env::current_exe().unwrap();
@@ -178,11 +234,7 @@ fn ranks_decode_row_groups() {
         let output = folder.join(format!("decoded{ranks}"));
         let mut command = if ranks == 0 { Command::new(&program) } else { on_ranks(ranks, &program) };
         let done = run(command.args([PACKER, "object_id"]).arg(&output).args(&files)).ok();
-        assert!(
-            done.out.contains("25000 rows of 8 row groups") && done.out.contains("2500 do not fit"),
-            "{}",
-            done.out
-        );
+        assert!(done.out.contains("25000 rows of 8 pieces") && done.out.contains("2500 do not fit"), "{}", done.out);
         let mut parts: Vec<PathBuf> = fs::read_dir(&output).unwrap().map(|e| e.unwrap().path()).collect();
         parts.sort();
         assert!(parts.len() <= ranks.max(1) && (ranks < 8 || parts.len() == 8), "{parts:?}");
@@ -194,9 +246,22 @@ fn ranks_decode_row_groups() {
             None => whole = Some(table),
             Some(whole) => assert_eq!(&table, whole),
         }
+        // Pieces of the other formats, mixed.
+        let mixed = [folder.join("a.h5"), folder.join("b.fits")];
+        if ranks <= 1 {
+            for (file, rows) in mixed.iter().zip([0..10_000, 10_000..25_000]) {
+                let mut writer = TableWriter::create(file, objects.schema()).unwrap();
+                writer.write(&objects.slice(rows.start, rows.len())).unwrap();
+                writer.finish().unwrap();
+            }
+        }
+        let output = folder.join(format!("mixed{ranks}"));
+        let mut command = if ranks == 0 { Command::new(&program) } else { on_ranks(ranks, &program) };
+        let done = run(command.args([PACKER, "object_id"]).arg(&output).args(&mixed)).ok();
+        assert!(done.out.contains("25000 rows of 2 pieces"), "{}", done.out);
         // Twice into the same folder is refused.
         if ranks == 0 {
-            run(Command::new(&program).args([PACKER, "object_id"]).arg(&output).args(&files)).exits(1);
+            run(Command::new(&program).args([PACKER, "object_id"]).arg(&output).args(&mixed)).exits(1);
         }
     }
 }

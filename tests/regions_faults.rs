@@ -267,18 +267,23 @@ fn downgrade(path: &Path) {
 }
 
 #[test]
-fn a_registry_of_the_first_version_is_upgraded_in_place() {
+fn a_registry_of_the_first_version_is_migrated() {
     let (_folder, path) = file();
     fill(&Registry::create(&path).unwrap());
     downgrade(&path);
     let told = Registry::open_read_only(&path).unwrap_err().to_string();
-    assert!(told.contains("version 1") && told.contains("upgraded in place"), "{told}");
+    assert!(told.contains("version 1") && told.contains("bunter migrate"), "{told}");
+    let address = bunter::RegistryAddress::Sqlite(path.clone());
+    let plan = Registry::migrate(&address, true).unwrap();
+    assert_eq!((plan.from, plan.to, plan.steps.len()), (1, 3, 2));
+    assert!(Registry::open(&path).is_err(), "a dry run changes nothing");
     // Several come at once; one does it.
     std::thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| Registry::open(&path).unwrap());
+            scope.spawn(|| Registry::migrate(&address, false).unwrap());
         }
     });
+    assert_eq!(Registry::migrate(&address, false).unwrap().steps, [""; 0]);
     let registry = Arc::new(Registry::open(&path).unwrap());
     assert_eq!((uniform(&*registry), registry.region_state().unwrap()), (1, RegionState::default()));
     assert_eq!(update(&registry, 2, &mut |_| {}).unwrap().changed, (VISITS * DETECTORS) as u64);
@@ -386,7 +391,11 @@ fn a_read_only_registry_says_so() {
     downgrade(&path);
     disk.remount("ro");
     let told = Registry::open_read_only(&path).unwrap_err().to_string();
-    assert!(told.contains("upgraded in place"), "{told}");
+    assert!(told.contains("bunter migrate"), "{told}");
+    let address = bunter::RegistryAddress::Sqlite(path.clone());
+    let told = Registry::migrate(&address, false).unwrap_err().to_string();
+    assert!(told.contains("read-only"), "{told}");
     disk.remount("rw");
+    Registry::migrate(&address, false).unwrap();
     Registry::open(&path).unwrap();
 }

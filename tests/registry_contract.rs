@@ -1,8 +1,12 @@
 //! What every registry must do, whatever database is behind it.
+//!
+//! A case is a function of a new, empty registry (of a filled one for those that only read), named in the list below: it
+//! becomes a test in each of the databases. Cases that only read are asked of a snapshot too.
 
 #![expect(clippy::unwrap_used, reason = "the cases are tests, called by a macro")]
 
 mod registry_cases;
+mod servers;
 
 macro_rules! contract {
     ($($room:ident { $($case:ident)* })*) => {
@@ -16,6 +20,45 @@ macro_rules! contract {
                 super::registry_cases::$room::$case(&bunter::Registry::create(&path).unwrap());
                 // What was written is still there for whoever opens the file next.
                 bunter::Registry::open(&path).unwrap();
+            })*)*
+        }
+        mod postgres {
+            $($(#[test] fn $case() {
+                let Some(registry) = super::servers::new_registry(super::servers::Kind::Postgres) else { return };
+                super::registry_cases::$room::$case(&registry);
+            })*)*
+        }
+        mod mariadb {
+            $($(#[test] fn $case() {
+                let Some(registry) = super::servers::new_registry(super::servers::Kind::Mariadb) else { return };
+                super::registry_cases::$room::$case(&registry);
+            })*)*
+        }
+    };
+}
+
+/// Cases that only read: of one filled registry a database, and of a snapshot of it.
+macro_rules! reading_contract {
+    ($($room:ident { $($case:ident)* })*) => {
+        mod reading_memory {
+            $($(#[test] fn $case() { super::registry_cases::$room::$case(super::registry_cases::reading::memory()); })*)*
+        }
+        mod reading_sqlite_file {
+            $($(#[test] fn $case() { super::registry_cases::$room::$case(super::registry_cases::reading::file()); })*)*
+        }
+        mod reading_snapshot {
+            $($(#[test] fn $case() { super::registry_cases::$room::$case(super::registry_cases::reading::snapshot()); })*)*
+        }
+        mod reading_postgres {
+            $($(#[test] fn $case() {
+                let Some(registry) = super::registry_cases::reading::postgres() else { return };
+                super::registry_cases::$room::$case(registry);
+            })*)*
+        }
+        mod reading_mariadb {
+            $($(#[test] fn $case() {
+                let Some(registry) = super::registry_cases::reading::mariadb() else { return };
+                super::registry_cases::$room::$case(registry);
             })*)*
         }
     };
@@ -116,5 +159,66 @@ contract! {
         what_others_use_is_not_pruned
         what_is_picked_is_unlinked_first
         unlinking_wants_the_right_to
+    }
+    databases {
+        texts_compare_by_bytes
+        blanks_at_the_end_count
+        names_of_255_bytes
+        signs_of_four_bytes
+        extreme_integers
+        extreme_reals
+        all_bytes_and_large_ones
+        many_records_new_and_old
+        a_difference_among_many_records
+        many_datasets_new_and_old
+        twins_among_many_datasets
+        a_missing_record_among_many
+        an_identity_of_another_type_among_many
+        types_of_many_dimensions
+        a_refused_type_leaves_nothing
+        texts_that_would_be_sql
+        patterns_have_no_other_signs
+        a_refusal_is_not_the_end
+        regions_have_a_history
+        images_near_a_place
+        long_lists_of_texts
+        removing_many
+        a_moment_stays_what_it_was
+    }
+}
+
+reading_contract! {
+    reading {
+        dataset_types_by_name
+        an_unknown_type_has_a_near_miss
+        collections_by_name_with_children
+        records_come_in_the_order_of_their_keys
+        filters_by_metadata
+        filters_by_an_implied_band
+        absent_values_are_not_compared
+        patterns_of_texts
+        ranges_and_lists
+        absent_values_come_last_in_either_order
+        the_limit_is_of_ordered_rows
+        empty_answers_have_their_columns
+        derived_records_are_distinct
+        computed_records_are_refused
+        unknown_names_have_near_misses
+        reals_come_back_to_the_last_bit
+        datasets_have_their_implied_dimensions
+        the_first_of_a_chain_is_found
+        all_of_a_chain_come_in_its_order
+        patterns_name_collections
+        an_unknown_collection_has_a_near_miss
+        datasets_by_metadata_and_order
+        coadds_by_patch_and_band
+        one_dataset_is_found
+        implied_values_must_agree
+        finding_wants_all_keys_of_their_types
+        datasets_by_identity
+        files_in_the_order_asked
+        sky_map_definitions
+        the_region_state_is_said
+        images_with_their_regions
     }
 }

@@ -3,21 +3,51 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias, overload
+from typing import Any, Literal, NamedTuple, TypeAlias, final, overload
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from typing_extensions import Self
+
+__all__ = [
+    "Box",
+    "Butler",
+    "Coadd",
+    "ConflictError",
+    "DamagedError",
+    "DatasetRef",
+    "Error",
+    "Exposure",
+    "InternalError",
+    "NotFoundError",
+    "Packer",
+    "Patch",
+    "Polygons",
+    "ReadOnlyError",
+    "SkyMap",
+    "Snapshot",
+    "StorageError",
+    "StoredDataset",
+    "Table",
+    "Tract",
+    "UsageError",
+    "Wcs",
+    "WrongTypeError",
+    "__version__",
+    "dimensions",
+    "simulate",
+]
 
 __version__: str
 
-Value: TypeAlias = int | str | np.integer[Any]
-DataId: TypeAlias = Mapping[str, Value]
-Names: TypeAlias = str | Sequence[str]
-BoxLike: TypeAlias = Box | Sequence[int] | tuple[int, int, int, int]
-StrPath: TypeAlias = str | PathLike[str]
-Bands: TypeAlias = None | Literal[True] | Sequence[str] | Mapping[str, int]
-OnError: TypeAlias = Literal["raise", "mask"]
+_Value: TypeAlias = int | str | np.integer[Any]
+_DataId: TypeAlias = Mapping[str, _Value]
+_Names: TypeAlias = str | Sequence[str]
+_BoxLike: TypeAlias = Box | Sequence[int] | tuple[int, int, int, int]
+_StrPath: TypeAlias = str | PathLike[str]
+_Bands: TypeAlias = None | Literal[True] | Sequence[str] | Mapping[str, int]
+_OnError: TypeAlias = Literal["raise", "mask"]
 
 class Error(Exception): ...
 class NotFoundError(Error, LookupError): ...
@@ -38,8 +68,9 @@ class Box(NamedTuple):
     def shape(self) -> tuple[int, int]: ...
     def slices(self, origin: Box | None = None) -> tuple[slice, slice]: ...
 
+@final
 class Table:
-    def __init__(self, data: Any) -> None: ...
+    def __new__(cls, data: Any) -> Self: ...
     @property
     def column_names(self) -> list[str]: ...
     @property
@@ -69,6 +100,7 @@ class Table:
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
     def _repr_html_(self) -> str: ...
 
+@final
 class DatasetRef:
     @property
     def id(self) -> UUID: ...
@@ -79,6 +111,7 @@ class DatasetRef:
     @property
     def run(self) -> str: ...
 
+@final
 class StoredDataset:
     @property
     def ref(self) -> DatasetRef: ...
@@ -87,8 +120,9 @@ class StoredDataset:
     @property
     def size(self) -> int: ...
 
+@final
 class Wcs:
-    def __init__(self, header: Any) -> None: ...
+    def __new__(cls, header: Any) -> Self: ...
     @overload
     def pixel_to_sky(self, x: float, y: float) -> tuple[float, float]: ...
     @overload
@@ -98,23 +132,24 @@ class Wcs:
     @overload
     def sky_to_pixel(self, ra: ArrayLike, dec: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
     def pixel_scale(self, x: float | None = None, y: float | None = None) -> float: ...
-    def corners(self, bbox: BoxLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
+    def corners(self, bbox: _BoxLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
     def to_header(self) -> dict[str, Any]: ...
     def to_astropy(self) -> Any: ...
 
+@final
 class Exposure:
-    def __init__(
-        self,
+    def __new__(
+        cls,
         image: ArrayLike,
         wcs: Any,
         zero_point: float,
         *,
         mask: ArrayLike | None = None,
         variance: ArrayLike | None = None,
-        bbox: BoxLike | None = None,
+        bbox: _BoxLike | None = None,
         mask_planes: Mapping[str, int] | None = None,
         metadata: Any = None,
-    ) -> None: ...
+    ) -> Self: ...
     @property
     def image(self) -> NDArray[np.float32]: ...
     @property
@@ -131,7 +166,9 @@ class Exposure:
     def zero_point(self) -> float: ...
     @property
     def metadata(self) -> dict[str, Any]: ...
+    def _repr_html_(self) -> str: ...
 
+@final
 class Coadd:
     @property
     def image(self) -> NDArray[np.float32]: ...
@@ -155,9 +192,11 @@ class Coadd:
     def inputs(self) -> Table: ...
     @property
     def metadata(self) -> dict[str, Any]: ...
+    def _repr_html_(self) -> str: ...
 
+@final
 class Polygons:
-    def __init__(self, ra: Any, dec: Any, offsets: ArrayLike | None = None) -> None: ...
+    def __new__(cls, ra: Any, dec: Any, offsets: ArrayLike | None = None) -> Self: ...
     @staticmethod
     def from_unit_vectors(x: ArrayLike, y: ArrayLike, z: ArrayLike, offsets: ArrayLike) -> Polygons: ...
     def __len__(self) -> int: ...
@@ -169,6 +208,7 @@ class Polygons:
     def contains_polygons(self, other: Polygons) -> NDArray[np.bool_]: ...
     def contains(self, ra: Any, dec: Any) -> NDArray[np.bool_]: ...
 
+@final
 class Patch:
     @property
     def id(self) -> int: ...
@@ -185,6 +225,7 @@ class Patch:
     @property
     def inner_vertices(self) -> NDArray[np.float64]: ...
 
+@final
 class Tract:
     @property
     def id(self) -> int: ...
@@ -199,12 +240,14 @@ class Tract:
     @property
     def vertices(self) -> NDArray[np.float64]: ...
     def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Patch]: ...
     def patch(self, patch: int | np.integer[Any] | str | tuple[int, int]) -> Patch: ...
     def find_patch(self, ra: Any, dec: Any) -> int: ...
     def contains(self, ra: Any, dec: Any) -> bool: ...
     def patch_polygons(self) -> Polygons: ...
     def patch_boxes(self) -> dict[str, NDArray[np.int64]]: ...
 
+@final
 class SkyMap:
     @staticmethod
     def preset(name: str) -> SkyMap: ...
@@ -213,13 +256,14 @@ class SkyMap:
     @staticmethod
     def from_toml(text: str) -> SkyMap: ...
     @staticmethod
-    def open(path: StrPath) -> SkyMap: ...
+    def open(path: _StrPath) -> SkyMap: ...
     def to_toml(self) -> str: ...
     @property
     def sha1(self) -> str: ...
     @property
     def max_patches(self) -> tuple[int, int]: ...
     def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Tract]: ...
     def __getitem__(self, tract: int | np.integer[Any]) -> Tract: ...
     def tract(self, tract: int | np.integer[Any]) -> Tract: ...
     @overload
@@ -229,18 +273,21 @@ class SkyMap:
     def find_patch(self, ra: Any, dec: Any) -> dict[str, Any]: ...
     def find_all_tracts(self, ra: Any, dec: Any) -> NDArray[np.uint32]: ...
     def overlaps(self, polygons: Polygons) -> dict[str, NDArray[np.uint32]]: ...
-    def packer(self, name: str = "", bands: Bands = None) -> Packer: ...
+    def packer(self, name: str = "", bands: _Bands = None, *, room: int | None = None) -> Packer: ...
     def _repr_html_(self) -> str: ...
 
+@final
 class Packer:
     @staticmethod
-    def sky_map(name: str, tracts: int, patches: int, bands: Bands = None) -> Packer: ...
+    def sky_map(name: str, tracts: int, patches: int, bands: _Bands = None, *, room: int | None = None) -> Packer: ...
     @staticmethod
     def observation(instrument: str, detectors: int, observations: int, dimension: str = "visit") -> Packer: ...
     @staticmethod
     def rubin(instrument: str = "LSSTCam", all_controllers: bool = False) -> Packer: ...
     @staticmethod
     def from_toml(text: str) -> Packer: ...
+    @staticmethod
+    def of(specification: str) -> Packer: ...
     def to_toml(self) -> str: ...
     def with_records(self, releases: int = 64) -> Packer: ...
     def with_releases(self, releases: int = 64) -> Packer: ...
@@ -258,28 +305,35 @@ class Packer:
         /,
         *,
         out: NDArray[Any] | None = None,
-        on_error: OnError = "raise",
+        on_error: _OnError = "raise",
         **keywords: Any,
     ) -> Any: ...
     def unpack(
-        self, ids: Any, columns: Sequence[str] | None = None, *, on_error: OnError = "raise"
+        self,
+        ids: Any,
+        columns: Sequence[str] | None = None,
+        *,
+        out: dict[str, NDArray[Any]] | None = None,
+        on_error: _OnError = "raise",
     ) -> dict[str, Any]: ...
+    def _repr_html_(self) -> str: ...
 
+@final
 class Snapshot:
     @staticmethod
     def create(
         butler: Butler,
-        dataset_types: Names | Mapping[str, str | None] | None = None,
-        collections: Names | None = None,
+        dataset_types: _Names | Mapping[str, str | None] | None = None,
+        collections: _Names | None = None,
         *,
         files: bool = True,
     ) -> Snapshot: ...
     @staticmethod
-    def open(path: StrPath) -> Snapshot: ...
+    def open(path: _StrPath) -> Snapshot: ...
     @staticmethod
     def from_bytes(data: bytes | bytearray) -> Snapshot: ...
     def to_bytes(self) -> bytes: ...
-    def write(self, path: StrPath) -> None: ...
+    def write(self, path: _StrPath) -> None: ...
     @property
     def table_names(self) -> list[str]: ...
     def table(self, name: str) -> Table: ...
@@ -288,20 +342,22 @@ class Snapshot:
     @property
     def nbytes(self) -> int: ...
     def verify(self) -> None: ...
+    def _repr_html_(self) -> str: ...
 
+@final
 class Butler:
-    def __init__(
-        self,
-        root: StrPath,
+    def __new__(
+        cls,
+        root: _StrPath,
         *,
-        collections: Names | None = None,
+        collections: _Names | None = None,
         run: str | None = None,
         pickle_as: Literal["address", "snapshot"] = "address",
-    ) -> None: ...
+    ) -> Self: ...
     @staticmethod
-    def create(root: StrPath, *, run: str | None = None) -> Butler: ...
+    def create(root: _StrPath, *, run: str | None = None) -> Butler: ...
     @staticmethod
-    def from_snapshot(snapshot: Snapshot, root: StrPath | None = None) -> Butler: ...
+    def from_snapshot(snapshot: Snapshot, root: _StrPath | None = None) -> Butler: ...
     @property
     def root(self) -> Path: ...
     @property
@@ -313,93 +369,93 @@ class Butler:
     def get(
         self,
         dataset: str | DatasetRef,
-        data_id: DataId | None = None,
+        data_id: _DataId | None = None,
         /,
         *,
-        collections: Names | None = None,
-        bbox: BoxLike | None = None,
+        collections: _Names | None = None,
+        bbox: _BoxLike | None = None,
         component: str | None = None,
-        **keywords: Value,
+        **keywords: _Value,
     ) -> Any: ...
     def put(
         self,
         dataset: Any,
         dataset_type: str,
-        data_id: DataId | DatasetRef | None = None,
+        data_id: _DataId | DatasetRef | None = None,
         /,
         *,
         run: str | None = None,
-        **keywords: Value,
+        **keywords: _Value,
     ) -> DatasetRef: ...
     def store(
         self,
         dataset: Any,
         dataset_type: str,
-        data_id: DataId | DatasetRef | None = None,
+        data_id: _DataId | DatasetRef | None = None,
         /,
         *,
         run: str | None = None,
-        **keywords: Value,
+        **keywords: _Value,
     ) -> StoredDataset: ...
     def enter(self, stored: Iterable[StoredDataset]) -> int: ...
     def find_dataset(
         self,
         dataset_type: str,
-        data_id: DataId | None = None,
+        data_id: _DataId | None = None,
         /,
         *,
-        collections: Names | None = None,
-        **keywords: Value,
+        collections: _Names | None = None,
+        **keywords: _Value,
     ) -> DatasetRef | None: ...
     def exists(
         self,
         dataset_type: str,
-        data_id: DataId | None = None,
+        data_id: _DataId | None = None,
         /,
         *,
-        collections: Names | None = None,
-        **keywords: Value,
+        collections: _Names | None = None,
+        **keywords: _Value,
     ) -> bool: ...
     def file_path(
         self,
         dataset_type: str,
-        data_id: DataId | None = None,
+        data_id: _DataId | None = None,
         /,
         *,
-        collections: Names | None = None,
-        **keywords: Value,
+        collections: _Names | None = None,
+        **keywords: _Value,
     ) -> Path: ...
     def query_datasets(
         self,
         dataset_type: str,
-        collections: Names | None = None,
+        collections: _Names | None = None,
         *,
         where: str | None = None,
         find_first: bool = True,
-        order_by: Names | None = None,
+        order_by: _Names | None = None,
         limit: int | None = None,
-        **keywords: Value,
+        **keywords: _Value,
     ) -> Table: ...
     def query_dimension_records(
         self,
         element: str,
         *,
         where: str | None = None,
-        order_by: Names | None = None,
+        order_by: _Names | None = None,
         limit: int | None = None,
-        **keywords: Value,
+        **keywords: _Value,
     ) -> Table: ...
     def query_data_ids(
         self,
-        dimensions: Names,
+        dimensions: _Names,
         *,
         where: str | None = None,
         dataset_type: str | None = None,
-        collections: Names | None = None,
+        collections: _Names | None = None,
         region: str | None = None,
-        order_by: Names | None = None,
+        order_by: _Names | None = None,
         limit: int | None = None,
-        **keywords: Value,
+        **keywords: _Value,
     ) -> Table: ...
     def query_overlaps(
         self,
@@ -407,10 +463,10 @@ class Butler:
         *,
         where: str | None = None,
         dataset_type: str | None = None,
-        collections: Names | None = None,
+        collections: _Names | None = None,
         region: str | None = None,
-        dimensions: Names | None = None,
-        **keywords: Value,
+        dimensions: _Names | None = None,
+        **keywords: _Value,
     ) -> Table: ...
     def query_dataset_types(self) -> list[dict[str, Any]]: ...
     def query_collections(self) -> list[dict[str, Any]]: ...
@@ -418,22 +474,30 @@ class Butler:
     def register_sky_map(self, name: str, sky_map: SkyMap) -> None: ...
     def register_instrument(self, name: str) -> None: ...
     def register_dataset_type(
-        self, name: str, dimensions: Names, storage_class: str, *, template: str | None = None
+        self, name: str, dimensions: _Names, storage_class: str, *, template: str | None = None
     ) -> bool: ...
     def ingest(
         self,
-        paths: StrPath | Sequence[StrPath],
+        paths: _StrPath | Sequence[_StrPath],
         *,
         run: str | None = None,
         dataset_type: str = "calexp",
         transfer: str = "copy",
         storage: str = "fits",
     ) -> dict[str, Any]: ...
-    def packer(self, skymap: str, bands: Bands = None) -> Packer: ...
+    def packer(
+        self,
+        dimensions: _Names,
+        data_id: _DataId | None = None,
+        /,
+        *,
+        bands: _Bands = None,
+        **keywords: _Value,
+    ) -> Packer: ...
     def snapshot(
         self,
-        dataset_types: Names | Mapping[str, str | None] | None = None,
-        collections: Names | None = None,
+        dataset_types: _Names | Mapping[str, str | None] | None = None,
+        collections: _Names | None = None,
         *,
         files: bool = True,
     ) -> Snapshot: ...
@@ -445,7 +509,7 @@ class Butler:
         band: str,
         *,
         dataset_type: str = "calexp",
-        collections: Names | None = None,
+        collections: _Names | None = None,
         where: str | None = None,
         config: Mapping[str, Any] | None = None,
     ) -> Coadd: ...
@@ -453,7 +517,7 @@ class Butler:
 
 def dimensions() -> dict[str, str]: ...
 def simulate(
-    out: StrPath,
+    out: _StrPath,
     *,
     visits: int = 4,
     ccds: int = 1,

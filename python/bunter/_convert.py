@@ -66,3 +66,11 @@ def wcs_to_astropy(wcs):
 
 def patch_of(sky_map, tract, patch):
     return sky_map.tract(tract).patch(patch)
+
+
+def tracts_of(sky_map):
+    return (sky_map.tract(tract) for tract in range(len(sky_map)))
+
+
+def patches_of(tract):
+    return (tract.patch(patch) for patch in range(len(tract)))

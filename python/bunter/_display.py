@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import struct
+import zlib
 from html import escape
 
 ROWS = 20
@@ -71,3 +74,44 @@ def sky_map_html(sky_map):
     nx, ny = sky_map.max_patches
     rows = [("tracts", len(sky_map)), ("patches of a tract, at most", f"{nx} × {ny}"), ("SHA-1", sky_map.sha1)]
     return _html(repr(sky_map), ["", ""], rows) + f"<pre>{escape(sky_map.to_toml())}</pre>"
+
+
+def packer_html(packer):
+    rows = [("columns", ", ".join(packer.columns)), ("bits", packer.bits), ("largest integer", packer.max)]
+    return _html(f"Packer: {packer.name}", ["", ""], rows) + f"<pre>{escape(packer.to_toml())}</pre>"
+
+
+def snapshot_html(snapshot):
+    tables = [(name, len(snapshot.table(name))) for name in snapshot.table_names]
+    properties = list(snapshot.properties.items())
+    title = f"Snapshot: {_count(snapshot.nbytes, 'byte')}"
+    return _html(title, ["table", "rows"], tables) + _html("Properties", ["name", "value"], properties)
+
+
+def _png(width, height, rgb):
+    """A PNG file of 8-bit colours, row by row from the top."""
+    rows = b"".join(b"\0" + rgb[3 * width * y : 3 * width * (y + 1)] for y in range(height))
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def image_html(image, max_size=256):
+    from ._bunter import _picture
+
+    width, height, rgb = _picture(image.image, max_size)
+    data = base64.b64encode(_png(width, height, rgb)).decode()
+    picture = f'<img alt="{escape(repr(image))}" width="{width}" height="{height}" src="data:image/png;base64,{data}">'
+    box = image.bbox
+    rows = [
+        ("pixels", f"{box.width} × {box.height}, from ({box.x0}, {box.y0})"),
+        ("zero point", f"{image.zero_point:.10g} mag"),
+        ("pixel", f"{image.wcs.pixel_scale():.4g} arcsec"),
+        ("mask planes", ", ".join(image.mask_planes)),
+    ]
+    if hasattr(image, "inputs"):
+        rows.append(("inputs", len(image.inputs)))
+    return _html(type(image).__name__, ["", ""], rows) + picture

@@ -84,3 +84,23 @@ pub(crate) fn to_dict<'py>(py: Python<'py>, id: &DataId) -> PyResult<Bound<'py, 
     }
     Ok(dict)
 }
+
+/// A list of names: one text, or several.
+pub(crate) fn names(value: &Bound<'_, PyAny>, what: &str) -> PyResult<Vec<String>> {
+    if let Ok(text) = value.cast::<PyString>() {
+        return Ok(vec![text.to_str()?.to_owned()]);
+    }
+    let not = || wrong_type(format!("`{what}` are names, not {}", kind_of(value)));
+    value.try_iter().map_err(|_| not())?.map(|n| n?.extract::<String>().map_err(|_| not())).collect()
+}
+
+/// Names and kinds of the dimensions: ``{"visit": "integer", "band": "text", …}``.
+#[pyfunction]
+pub(crate) fn dimensions(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    let dict = PyDict::new(py);
+    for element in Universe::builtin().dimensions() {
+        let (_, kind) = Universe::builtin().dimension(element.name).or_raise()?;
+        dict.set_item(element.name, kind.name())?;
+    }
+    Ok(dict)
+}

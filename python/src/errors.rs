@@ -114,6 +114,7 @@ impl Classified for ButlerError {
             Self::Datastore(e) => e.kind(),
             Self::SkyMap(e) => e.kind(),
             Self::Snapshot(e) => e.kind(),
+            Self::Pack(e) => e.kind(),
             Self::Question(_)
             | Self::Exposure { .. }
             | Self::Camera(_)

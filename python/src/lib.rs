@@ -78,7 +78,8 @@ fn _bunter(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<snapshot::PySnapshot>()?;
     module.add_class::<table::PyTable>()?;
     module.add_class::<wcs::PyWcs>()?;
-    module.add_function(wrap_pyfunction!(butler::dimensions, module)?)?;
+    module.add_function(wrap_pyfunction!(data_id::dimensions, module)?)?;
+    module.add_function(wrap_pyfunction!(images::picture, module)?)?;
     module.add_function(wrap_pyfunction!(simulate_survey, module)?)?;
     Ok(())
 }

@@ -128,6 +128,10 @@ impl PySkyMap {
         self.inner.len() as usize
     }
 
+    fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        slf.py().import("bunter._convert")?.call_method1("tracts_of", (slf,))
+    }
+
     /// The tract of a number.
     ///
     /// Raises
@@ -142,7 +146,6 @@ impl PySkyMap {
         let id = integer(tract, "tract")?;
         match u32::try_from(id).ok().filter(|id| *id < self.inner.len()) {
             Some(id) => Ok(PyTract { map: self.clone(), inner: self.inner.tract(id).or_raise()? }),
-            // What `for tract in sky_map` ends with.
             None => Err(PyIndexError::new_err(
                 SkyMapError::TractOutOfRange { tract: id, count: self.inner.len() }.to_string(),
             )),
@@ -260,11 +263,17 @@ impl PySkyMap {
     }
 
     /// A packer of tract, patch and, with `bands`, band: `Packer.sky_map` with the numbers of this map.
-    #[pyo3(signature = (name="", bands=None))]
-    fn packer(&self, name: &str, bands: Option<&Bound<'_, PyAny>>) -> PyResult<crate::packer::PyPacker> {
+    #[pyo3(signature = (name="", bands=None, *, room=None))]
+    fn packer(
+        &self,
+        name: &str,
+        bands: Option<&Bound<'_, PyAny>>,
+        room: Option<u64>,
+    ) -> PyResult<crate::packer::PyPacker> {
         let (nx, ny) = self.inner.max_patches();
         let patches = u64::from(nx) * u64::from(ny);
-        crate::packer::PyPacker::of_sky_map(name, u64::from(self.inner.len()), patches, bands)
+        let bands = crate::packer::band_codes(bands, room)?;
+        crate::packer::PyPacker::of_sky_map(name, u64::from(self.inner.len()), patches, &bands)
     }
 
     fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
@@ -385,6 +394,10 @@ impl PyTract {
     fn __len__(&self) -> usize {
         let (nx, ny) = self.inner.num_patches();
         nx as usize * ny as usize
+    }
+
+    fn __iter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        slf.py().import("bunter._convert")?.call_method1("patches_of", (slf,))
     }
 
     fn __repr__(&self) -> String {

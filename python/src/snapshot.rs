@@ -8,8 +8,8 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyDict, PyString, PyTuple};
 
-use crate::butler::{PyButler, names};
-use crate::data_id::kind_of;
+use crate::butler::PyButler;
+use crate::data_id::{kind_of, names};
 use crate::errors::{OrRaise, wrong_type};
 use crate::run::run;
 use crate::table::PyTable;
@@ -200,6 +200,10 @@ impl PySnapshot {
 
     fn __eq__(&self, other: &Bound<'_, PyAny>) -> bool {
         other.cast::<Self>().is_ok_and(|other| other.get().inner.as_bytes() == self.inner.as_bytes())
+    }
+
+    fn _repr_html_(slf: &Bound<'_, Self>) -> PyResult<String> {
+        slf.py().import("bunter._display")?.call_method1("snapshot_html", (slf,))?.extract()
     }
 
     fn __repr__(&self) -> String {

@@ -1,6 +1,8 @@
 """`Butler`: get, put, queries, and what it refuses."""
 
+import pickle
 import threading
+import traceback
 
 import numpy as np
 import pytest
@@ -119,8 +121,34 @@ def test_bad_data_ids(butler, data_id):
         butler.get("calexp", data_id)
 
 
-def test_open_by_url(butler):
+def test_open_by_url(butler, tmp_path):
     assert bunter.Butler(f"file://{butler.root}").root == butler.root
+    assert bunter.Butler(f"file://localhost{butler.root}").root == butler.root
+    spaced = tmp_path / "a repository"
+    spaced.symlink_to(butler.root)
+    assert bunter.Butler(spaced.as_uri()).root == spaced
+    with pytest.raises(bunter.Error, match="postgresql://"):
+        bunter.Butler("postgresql://127.0.0.1:1/none")
+
+
+def test_tracebacks_carry_the_librarys_texts(butler, first, tmp_path):
+    """The exact text: what, where, the near miss."""
+
+    def text(call):
+        with pytest.raises(bunter.Error) as caught:
+            call()
+        last = traceback.format_exception_only(caught.value)[-1].strip()
+        kind, _, text = last.partition(": ")
+        assert kind == f"bunter.{type(caught.value).__name__}" or kind.startswith("bunter.exceptions.")
+        return text
+
+    assert text(lambda: bunter.Butler(tmp_path)).startswith(f"{tmp_path} is not a repository")
+    assert "`visit` is a whole number, not 1.5 (float)" in text(lambda: butler.get("calexp", first, visit=1.5))
+    assert "did you mean `visit`?" in text(lambda: butler.get("calexp", first, vist=1))
+    assert "(60, 60)" in text(lambda: butler.get("calexp.image", first, bbox=(60, 60, 8, 8)))
+    packer = bunter.Packer.sky_map("m", 10, 9, ["r"])
+    assert "did you mean `tract`?" in text(lambda: packer.pack(trakt=1, patch=2, band="r"))
+    assert text(lambda: packer.pack(tract=10, patch=2, band="r")).startswith("`tract` is 10, expected 0 to 9")
 
 
 def test_queries(butler):
@@ -205,7 +233,7 @@ def test_store_and_enter(scratch, first):
     with pytest.raises(bunter.ReadOnlyError):
         offline.put(exposure, "calexp", first, run="tests/run")
     stored = offline.store(exposure, "calexp", first, run="tests/run")
-    assert stored.size > 0
+    assert stored.size > 0 and pickle.loads(pickle.dumps(stored)) == stored
     assert not scratch.exists("calexp", first, collections="sim/exposures", visit=1)
     assert scratch.enter([stored]) == 1
     assert scratch.enter([stored]) == 0

@@ -29,7 +29,7 @@ if world.rank == 0:
     first = butler.query_datasets("calexp", limit=1)[0]
     id = {name: first[name] for name in ("instrument", "visit", "detector")}
     sky_map = butler.sky_map("sim")
-    values += [id, butler.get("calexp", id), sky_map, sky_map.packer("sim"), butler.snapshot()]
+    values += [id, butler.get("calexp", id), sky_map, butler.packer("tract,patch"), butler.snapshot()]
     values.append(butler.query_datasets("calexp"))
 address, snapshot, id, exposure, sky_map, packer, tables, datasets = world.bcast(values)
 for butler in (address, snapshot):

@@ -175,7 +175,7 @@ def test_the_fields_layouts(sky_map, butler):
     ids = records.pack(visit=1228, detector=42, release=3, counter=np.arange(5))
     assert np.array_equal(records.unpack(ids, ["counter"])["counter"], np.arange(5)) and ids.max() < 2**63
     assert sky_map.packer("hsc_rings_v1", BANDS) == bunter.Packer.sky_map("hsc_rings_v1", 18938, 81, BANDS)
-    assert butler.packer("sim").unpack(0)["skymap"] == "sim"
+    assert butler.packer("tract,patch").unpack(0)["skymap"] == "sim"
     codes = bunter.Packer.sky_map("m", 10, 10, {"r": 3, "i": 1})
     assert codes.pack(tract=1, patch=2, band="r") == 2 + 10 * (1 + 10 * 3)
     for bad in ({"r": -1}, {"r": 1.5}, 3, {"r": 1, "i": 1}):
@@ -187,6 +187,90 @@ def test_the_fields_layouts(sky_map, butler):
         bunter.Packer.from_toml("[[field]]\nname = 3")
     with pytest.raises((OverflowError, bunter.UsageError)):
         bunter.Packer.sky_map("m", -1, 2)
+
+
+def test_the_repositorys_packers(butler, first):
+    assert butler.packer("tract,patch,band") == butler.packer(["tract", "patch", "band"], {"skymap": "sim"}, bands=True)
+    assert butler.packer("tract patch", skymap="sim") == butler.sky_map("sim").packer("sim")
+    assert butler.packer("tract,patch,band", bands=["r", "i"]) == butler.sky_map("sim").packer("sim", ["r", "i"])
+    camera = butler.packer("visit,detector", instrument="SimCam")
+    assert camera == butler.packer("detector,visit")
+    assert camera.unpack(camera.pack(first)) == first
+    with pytest.raises(bunter.UsageError, match="HSC"):
+        camera.pack(first, instrument="HSC")
+    with pytest.raises(bunter.UsageError, match="no field"):
+        camera.pack(first, band="r")
+    datasets = butler.query_datasets("calexp", order_by="visit")
+    unpacked = camera.unpack(camera.pack(datasets))
+    np.testing.assert_array_equal(unpacked["visit"], datasets["visit"])
+    for call in (
+        lambda: butler.packer("tract,patch", bands=["r"]),
+        lambda: butler.packer("tract"),
+        lambda: butler.packer("tract,patch", skymap=3),
+        lambda: butler.packer(3),
+        lambda: butler.packer("tract,patch,band", bands=3),
+        lambda: butler.packer("visit,detector", skymp="x"),
+    ):
+        with pytest.raises(bunter.UsageError):
+            call()
+    with pytest.raises(bunter.UsageError, match="`visit,detector`"):
+        butler.packer("visit,detectr")
+    with pytest.raises(bunter.Error, match="sim"):
+        butler.packer("tract,patch", skymap="simm")
+    with pytest.raises(bunter.UsageError, match="room"):
+        bunter.Packer.sky_map("m", 3, 3, room=4)
+
+
+def test_unpack_into_the_callers_buffers(packer):
+    tract, patch, band = columns(1000)
+    ids = packer.pack(tract=tract, patch=patch, band=np.array(BANDS)[band])
+    for kind in (np.int32, np.uint16, np.int64, np.uint64):
+        both = np.zeros((1000, 2), kind)
+        codes = np.zeros(1000, np.int8)
+        got = packer.unpack(ids, out={"tract": both[:, 1], "patch": both[::-1, 0], "band": codes})
+        assert list(got) == ["tract", "patch", "band"] and np.shares_memory(got["tract"], both)
+        np.testing.assert_array_equal(both[:, 1], tract)
+        np.testing.assert_array_equal(both[::-1, 0], patch)
+        np.testing.assert_array_equal(codes, band)
+    small = np.zeros(1000, np.int8)
+    with pytest.raises(bunter.UsageError, match="of 1000 rows"):
+        packer.unpack(ids, out={"tract": small})
+    got = packer.unpack(ids, out={"tract": small}, on_error="mask")["tract"]
+    np.testing.assert_array_equal(got.mask, tract > 127)
+    np.testing.assert_array_equal(got.compressed(), tract[tract <= 127])
+    for bad in (
+        {"tract": np.zeros(999, int)},
+        {"tract": np.zeros(1000)},
+        {"tracts": small},
+        {3: small},
+        [small],
+        small,
+    ):
+        with pytest.raises(bunter.UsageError):
+            packer.unpack(ids, out=bad)
+    with pytest.raises(bunter.UsageError):
+        packer.unpack(ids, out={"tract": both[:, 0], "patch": both[:, 0]})
+    with pytest.raises(bunter.UsageError, match="`columns`"):
+        packer.unpack(ids, ["tract"], out={"tract": small})
+
+
+def test_nothing_is_copied(packer):
+    """What is read is borrowed and what is given is fresh: no more memory than the answer takes."""
+    import tracemalloc
+
+    rows = 1_000_000
+    tract, patch = np.zeros(rows, np.int64), np.zeros(rows, np.int64)
+    ids = packer.pack(tract=tract, patch=patch, band="g")
+    out = np.zeros(rows, np.uint64)
+    # numpy reports its allocations: an array that the package asked it for, such as a copy of an input, would be seen.
+    tracemalloc.start()
+    packer.pack(tract=tract, patch=patch, band="g", out=out)
+    packer.pack(tract=tract[::-1], patch=patch, band="g")
+    packer.unpack(ids, ["tract", "patch"])
+    packer.unpack(ids, out={"tract": tract, "patch": patch})
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < rows
 
 
 def test_tables_are_packed_by_their_columns(packer):

@@ -105,6 +105,7 @@ def test_iteration_ends():
         'kind = "dodecahedron"\ntracts_on_poles = true\ntract_overlap_deg = 0.1\npixel_scale_arcsec = 10.0\n'
     )
     assert [t.id for t in small] == list(range(12))
+    assert [p.id for p in small[3]] == list(range(len(small[3])))
 
 
 def test_overlaps_against_every_patch(sky_map):

@@ -13,7 +13,7 @@ use crate::camera::Instrument;
 use crate::dataset::{DatasetType, StorageClass};
 use crate::datastore::Datastore;
 use crate::dimension::Universe;
-use crate::registry::{Inserted, Query, Registry, RegistryReader};
+use crate::registry::{Inserted, Migration, Query, Registry, RegistryAddress, RegistryReader};
 use crate::skymap::SkyMap;
 
 /// A repository, opened: what exists, where it is on the sky, and its bytes as arrays.
@@ -41,6 +41,16 @@ impl Butler {
     /// # Errors
     /// [`ButlerError::RepositoryExists`], [`ButlerError::Io`], [`ButlerError::Registry`].
     pub fn create(root: impl AsRef<Path>) -> Result<Self, ButlerError> {
+        Self::create_with(root, None)
+    }
+
+    /// Makes a repository as [`Butler::create`] does, with its registry at an address of its own; `None`: what the environment
+    /// variable `BUNTER_REGISTRY` says, or else a file in the repository.
+    ///
+    /// # Errors
+    /// As [`Butler::create`]; [`ButlerError::Config`] for an address with a password in it, which would be kept in the
+    /// repository for all to read.
+    pub fn create_with(root: impl AsRef<Path>, registry: Option<&RegistryAddress>) -> Result<Self, ButlerError> {
         let root = root.as_ref();
         fs::create_dir_all(root).map_err(|source| ButlerError::Io {
             doing: "create",
@@ -50,8 +60,20 @@ impl Butler {
         if root.join(super::config::FILE_NAME).exists() {
             return Err(ButlerError::RepositoryExists { root: root.to_owned() });
         }
-        let config = RepositoryConfig::default();
-        Registry::create(&config.registry_path(root)?)?;
+        let mut config = RepositoryConfig::default();
+        if let Some(address) = registry {
+            if address.has_password() {
+                return Err(ButlerError::Config {
+                    path: root.join(super::config::FILE_NAME),
+                    message: format!(
+                        "there is a password in the address of {address}: put it into ~/.pgpass, PGPASSWORD, ~/.my.cnf or \
+                         MYSQL_PWD instead, for this file is read by all"
+                    ),
+                });
+            }
+            config.registry = address.to_string();
+        }
+        Registry::create_at(&config.registry_address(root)?)?;
         // The configuration comes last: a folder is a repository only when all of it is there.
         config.write_new(root)?;
         let butler = Self::open(root)?;
@@ -71,8 +93,19 @@ impl Butler {
     pub fn open(root: impl AsRef<Path>) -> Result<Self, ButlerError> {
         let root = root.as_ref();
         let config = RepositoryConfig::read(root)?;
-        let registry = Arc::new(Registry::open(&config.registry_path(root)?)?);
+        let registry = Arc::new(Registry::open_at(&config.registry_address(root)?)?);
         Ok(Self::with_parts(root, Arc::clone(&registry) as Arc<dyn RegistryReader + Send + Sync>, Some(registry)))
+    }
+
+    /// Brings the registry of a repository that an older version made to this version's tables, or with `dry_run` says what
+    /// that would do.
+    ///
+    /// # Errors
+    /// As [`Registry::migrate`]; [`ButlerError::NotARepository`], [`ButlerError::Config`].
+    pub fn migrate(root: impl AsRef<Path>, dry_run: bool) -> Result<Migration, ButlerError> {
+        let root = root.as_ref();
+        let config = RepositoryConfig::read(root)?;
+        Ok(Registry::migrate(&config.registry_address(root)?, dry_run)?)
     }
 
     /// A butler that knows only what `reader` knows, a snapshot for one, and reads the bytes in the repository at `root`.

@@ -8,9 +8,14 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::ButlerError;
+use crate::registry::{RegistryAddress, RegistryError};
 
 /// Name of the file at a repository's root that makes it one.
 pub(super) const FILE_NAME: &str = "bunter.toml";
+
+/// The environment variable that says where the registry is, whatever the repository's file says: for a copy of a registry on
+/// a faster disk, and for a user of one's own in a server.
+const ENVIRONMENT: &str = "BUNTER_REGISTRY";
 
 /// What the file at the root of a repository says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,7 +23,7 @@ pub(super) const FILE_NAME: &str = "bunter.toml";
 pub struct RepositoryConfig {
     /// Version of the repository's layout. This program reads and writes version 1.
     pub format_version: u32,
-    /// Where the registry is: `sqlite:` and a path relative to the root.
+    /// Where the registry is, a [`RegistryAddress`]; a file's path is relative to the root.
     pub registry: String,
     /// The version of Bunter that created the repository.
     pub created_by: String,
@@ -64,18 +69,19 @@ impl RepositoryConfig {
         Ok(config)
     }
 
-    /// The registry's database file.
+    /// Where the registry is: what the environment variable `BUNTER_REGISTRY` says, or else this configuration. A file's place
+    /// is relative to `root`.
     ///
     /// # Errors
-    /// [`ButlerError::Config`] for an address of another kind than `sqlite:`.
-    pub fn registry_path(&self, root: &Path) -> Result<PathBuf, ButlerError> {
-        match self.registry.strip_prefix("sqlite:") {
-            Some(relative) => Ok(root.join(relative)),
-            None => Err(ButlerError::Config {
-                path: root.join(FILE_NAME),
-                message: format!("registry address `{}` does not start with `sqlite:`", self.registry),
-            }),
-        }
+    /// [`ButlerError::Config`] for what is no address.
+    pub fn registry_address(&self, root: &Path) -> Result<RegistryAddress, ButlerError> {
+        let (text, place) = match std::env::var(ENVIRONMENT) {
+            Ok(text) if !text.is_empty() => (text, PathBuf::from(ENVIRONMENT)),
+            _ => (self.registry.clone(), root.join(FILE_NAME)),
+        };
+        let address: RegistryAddress =
+            text.parse().map_err(|e: RegistryError| ButlerError::Config { path: place, message: e.to_string() })?;
+        Ok(address.at(root))
     }
 
     /// Writes the configuration of a new repository; the file is whole or not there.

@@ -18,7 +18,7 @@ use super::select::Selection;
 use crate::butler::Butler;
 use crate::coadd::{CoaddConfig, Kernel, Statistic};
 use crate::dataset::MaskPlanes;
-use crate::ranks::{BuildOptions, BuildReport, Counts, PatchReport, Progress, World, build_coadds};
+use crate::ranks::{BuildOptions, BuildReport, Counts, PatchReport, Progress, World, build_coadds, stop_on_signals};
 
 /// Build the coadds of all patches that the images touch: alone, or as ranks under mpirun or srun.
 ///
@@ -64,6 +64,14 @@ pub(crate) struct BuildCoadds {
     /// Stop dealing work after so many failed patches [default: never].
     #[arg(long, value_name = "PATCHES")]
     max_failures: Option<usize>,
+    /// How many times a patch that failed is tried again: last, and on another rank where there is one.
+    #[arg(long, value_name = "TIMES", default_value_t = 0)]
+    retries: usize,
+    /// Be finished after this time (seconds, or 1:30:00): nothing is begun that could take longer [default: no limit].
+    ///
+    /// SIGTERM, SIGUSR1 and SIGINT stop the dealing as well. What is begun is brought to its end; the same command again does the rest.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    time_limit: Option<Duration>,
     /// Write a picture of the coadds here (PNG).
     #[arg(long, value_name = "FILE")]
     preview: Option<PathBuf>,
@@ -140,6 +148,9 @@ impl BuildCoadds {
         options.output_type.clone_from(&self.output_type);
         options.filter = self.selection.filter()?;
         options.run.max_failures = self.max_failures;
+        options.run.retries = self.retries;
+        options.run.deadline = self.time_limit.and_then(|limit| Instant::now().checked_add(limit));
+        options.run.stop = Some(stop_on_signals()?);
         options.config = CoaddConfig {
             kernel: match self.kernel {
                 KernelName::Lanczos3 => Kernel::Lanczos3,
@@ -205,6 +216,20 @@ impl BuildCoadds {
         let folder = self.repository.join(&self.output).join(&self.output_type);
         say(format!("coadds: {} (run {}, dataset type {})", folder.display(), self.output, self.output_type))
     }
+}
+
+/// `90`, `1:30`, `1:30:00`: seconds, or minutes and hours before them.
+fn time(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is no time: seconds, `MINUTES:SECONDS` or `HOURS:MINUTES:SECONDS`");
+    let mut seconds = 0_u64;
+    for (i, part) in text.split(':').enumerate() {
+        let number: u64 = part.parse().map_err(|_| wrong())?;
+        if i > 2 || (i > 0 && number > 59) {
+            return Err(wrong());
+        }
+        seconds = seconds.checked_mul(60).and_then(|s| s.checked_add(number)).ok_or_else(wrong)?;
+    }
+    Ok(Duration::from_secs(seconds))
 }
 
 /// A word on a mask plane that is almost a customary one: with a typing error, bad pixels would be used.
@@ -294,6 +319,12 @@ impl Progress<PatchReport> for Shown {
         self.show();
     }
 
+    fn on_retry(&mut self, rank: usize, _quantum: usize, cause: &str) {
+        if let Some(bar) = &self.bar {
+            bar.suspend(|| eprintln!("warning: a patch failed on rank {rank} and will be tried again: {cause}"));
+        }
+    }
+
     fn on_failed(&mut self, _rank: usize, _quantum: usize, _cause: &str) {
         self.failed += 1;
         self.show();
@@ -308,6 +339,22 @@ impl Progress<PatchReport> for Shown {
     fn tick(&mut self, _counts: Counts) {
         if let Some(bar) = &self.bar {
             bar.tick();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_seconds_with_minutes_and_hours_before_them() {
+        let seconds = |text| time(text).map(|t| t.as_secs());
+        assert_eq!(seconds("90"), Ok(90));
+        assert_eq!(seconds("1:30"), Ok(90));
+        assert_eq!(seconds("12:00:05"), Ok(43_205));
+        for wrong in ["", "1h", "-1", "1:60", "1:0:60", "1:2:3:4", "99999999999999999999", "400000000000000000:0:0"] {
+            assert!(time(wrong).unwrap_err().contains("is no time"), "{wrong}");
         }
     }
 }

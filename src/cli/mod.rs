@@ -16,6 +16,7 @@ mod find_patches;
 mod get;
 mod ingest;
 mod measure_stars;
+mod migrate;
 mod output;
 mod overlaps;
 mod pack;
@@ -56,6 +57,7 @@ struct Cli {
 enum Command {
     Simulate(simulate::Simulate),
     Create(create::Create),
+    Migrate(migrate::Migrate),
     RegisterInstrument(register::RegisterInstrument),
     RegisterVisits(register_visits::RegisterVisits),
     RegisterSkymap(skymaps::RegisterSkymap),
@@ -115,6 +117,7 @@ pub fn run() -> ExitCode {
     let done = match cli.command {
         Command::Simulate(command) => command.run(),
         Command::Create(command) => command.run(),
+        Command::Migrate(command) => command.run(),
         Command::RegisterInstrument(command) => command.run(),
         Command::RegisterVisits(command) => command.run(),
         Command::RegisterSkymap(command) => command.run(),

@@ -38,7 +38,7 @@ struct Common {
     /// The packed integers are a catalog's record IDs: a counter below, one of so many releases above.
     #[arg(long, value_name = "RELEASES", requires = "repository")]
     records: Option<u64>,
-    /// The file that is written, .csv or .parquet [default: standard output].
+    /// The file that is written: .csv, .parquet, .h5 (FILE.h5#/group names the group) or .fits (FILE.fits[NAME] the extension) [default: standard output].
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// What becomes of rows that do not fit.
@@ -70,16 +70,16 @@ impl From<RowError> for OnError {
 
 /// Pack columns of a table into one integer a row.
 ///
-/// The column of integers is added, or replaced where there is one of its name; all others are kept. Columns are found by the names of
+/// The column of integers is added, or replaced where there is one of its name; all others are kept, with their types, units and metadata, in any format. Columns are found by the names of
 /// the packer's fields. Rows stream: tables may be larger than memory.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  bunter pack objects.csv --packer skymap:hsc_rings_v1 --id object --output packed.parquet\n  \
-                  bunter pack sources.parquet --packer observation:DECam --column detector=ccdnum --set visit=1234 --output packed.parquet\n  \
+                  bunter pack 'sources.fits[SOURCES]' --packer observation:DECam --column detector=ccdnum --set visit=1234 --output packed.parquet\n  \
                   bunter pack objects.csv --repository REPO --dimensions tract,patch,band --format csv | head"
 )]
 pub(crate) struct Pack {
-    /// CSV or Parquet with a column for each of the packer's fields.
+    /// CSV, Parquet, HDF5 or FITS with a column for each of the packer's fields; FILE.h5#/data/objects and FILE.fits[2] name a table within.
     table: PathBuf,
     /// The column that takes the integers.
     #[arg(long, value_name = "COLUMN", default_value = "packed")]
@@ -100,11 +100,12 @@ pub(crate) struct Pack {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  bunter unpack objects.parquet --packer record:skymap:hsc_rings_v1 --id object_id --output unpacked.parquet\n  \
+                  bunter unpack 'objects.h5#/data/objects' --packer skymap:hsc_rings_v1 --id id --on-error mask --output unpacked.fits\n  \
                   bunter unpack sources.csv --packer rubin:LSSTCam --id ccdVisitId --column visit --column detector=ccd --format csv | head\n  \
                   bunter unpack objects.csv --repository REPO --dimensions tract,patch --records 64 --id object_id"
 )]
 pub(crate) struct Unpack {
-    /// CSV or Parquet with a column of integers.
+    /// CSV, Parquet, HDF5 or FITS with a column of integers; FILE.h5#/data/objects and FILE.fits[2] name a table within.
     table: PathBuf,
     /// The column of integers.
     #[arg(long, value_name = "COLUMN", default_value = "packed")]

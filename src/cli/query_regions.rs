@@ -83,7 +83,7 @@ impl QueryRegions {
             (now.reader().region_state()?, now.reader().dimension_records("visit_detector", &query)?)
         };
         eprintln!("region state {state}");
-        write_rows(&regions(&records)?, self.format)
+        self.rows.write(&regions(&records)?, self.format)
     }
 }
 

@@ -1,11 +1,15 @@
 //! The options by which a person says which data is meant.
 
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, UInt64Array};
 use clap::Args;
 
 use super::CliError;
+use super::output::{OutputFormat, write_rows};
 use crate::butler::Butler;
 use crate::dataset::CollectionType;
-use crate::dimension::{ColumnType, DataId, DimensionValue, Expression, Universe};
+use crate::dimension::{ColumnType, DataId, DimensionValue, Expression, Literal, Operand, Universe};
 use crate::registry::{OrderBy, Query};
 use crate::sphere::{Circle, LonLat, Region, SphereError};
 
@@ -19,12 +23,20 @@ pub(crate) struct Selection {
     /// slot=S11. Of dimensions that are not named, all.
     #[arg(long, value_name = "KEY=VALUES", num_args = 1.., help_heading = "Selection")]
     id: Vec<String>,
+    /// A value for a name of --where: --where "visit.target_name = :name" --bind "name=Barnard's star". Times are
+    /// T'2025-01-01'. May be given several times.
+    #[arg(long, value_name = "NAME=VALUE", help_heading = "Selection")]
+    bind: Vec<String>,
 }
 
 impl Selection {
     /// The expression that both options say together.
     pub(crate) fn filter(&self) -> Result<Option<Expression>, CliError> {
-        let filter = self.filter.as_deref().map(Expression::parse).transpose()?;
+        let values = self.bind.iter().map(|word| bound(word)).collect::<Result<Vec<_>, _>>()?;
+        if self.filter.is_none() && !values.is_empty() {
+            return Err(CliError::Usage("--bind gives values to names of --where, which is not there".to_owned()));
+        }
+        let filter = self.filter.as_deref().map(|text| Expression::parse_with(text, &values)).transpose()?;
         let words: Vec<&str> = self.id.iter().map(String::as_str).collect();
         let ids = if words.is_empty() { None } else { Some(Expression::parse_open_ids(&words)?) };
         Ok(match (filter, ids) {
@@ -32,6 +44,17 @@ impl Selection {
             (a, b) => a.or(b),
         })
     }
+}
+
+/// The name and the value of one `--bind`: a number or a time where it can be read as one, else a text.
+fn bound(word: &str) -> Result<(String, Literal), CliError> {
+    let Some((name, value)) = word.split_once('=').filter(|(name, _)| !name.is_empty()) else {
+        return Err(CliError::Usage(format!("--bind `{word}` is not of the form name=value")));
+    };
+    if let Ok(Expression::Compare(_, _, Operand::Literal(literal))) = Expression::parse(&format!("visit = {value}")) {
+        return Ok((name.to_owned(), literal));
+    }
+    Ok((name.to_owned(), Literal::Str(value.to_owned())))
 }
 
 /// `--region`, `--circle`, `--point`.
@@ -101,7 +124,7 @@ fn circle(option: &str, ra: f64, dec: f64, radius: f64) -> Result<Region, CliErr
     circle.map(Region::from).map_err(|e| wrong(e.to_string()))
 }
 
-/// `--order-by`, `--limit`.
+/// `--order-by`, `--limit`, `--count`.
 #[derive(Debug, Args)]
 pub(crate) struct Rows {
     /// Sort by these: visit,-visit.exposure_time (a minus: largest first).
@@ -110,9 +133,21 @@ pub(crate) struct Rows {
     /// At most so many rows.
     #[arg(long, value_name = "ROWS")]
     limit: Option<usize>,
+    /// Write only how many rows there are, after --limit.
+    #[arg(long)]
+    count: bool,
 }
 
 impl Rows {
+    /// Writes the rows to standard output, or with `--count` their number.
+    pub(crate) fn write(&self, rows: &RecordBatch, format: OutputFormat) -> Result<(), CliError> {
+        if !self.count {
+            return write_rows(rows, format);
+        }
+        let count: ArrayRef = Arc::new(UInt64Array::from(vec![u64::try_from(rows.num_rows()).unwrap_or(u64::MAX)]));
+        write_rows(&RecordBatch::try_from_iter([("count", count)]).map_err(|e| CliError::Usage(e.to_string()))?, format)
+    }
+
     pub(crate) fn query(&self, selection: &Selection) -> Result<Query, CliError> {
         Ok(Query {
             filter: selection.filter()?,

@@ -2,7 +2,7 @@
 //!
 //! Holds the files of a repository on a local or parallel file system: how they come to be there whole or not at all
 //! ([`Datastore`]), and the formats in which pixels, tables and documents are kept: Bunter's HDF5 composites, FITS
-//! exposures left as they are, JSON; and tables of a person's own, CSV and Parquet ([`TableReader`], [`TableWriter`]). Boxes of pixels are read through a memory map wherever the format allows.
+//! exposures left as they are, JSON; and tables of a person's own, CSV, Parquet, HDF5 and FITS tables ([`TableReader`], [`TableWriter`]). Boxes of pixels are read through a memory map wherever the format allows.
 //!
 //! Leaves out: which datasets exist and what they are called (the registry; no SQL is issued here), and what the
 //! keywords of a camera's headers mean (translators make a [`FitsLayout`](crate::FitsLayout) once, at ingest).

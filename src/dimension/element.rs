@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
-use super::{DimensionError, Universe, near_miss};
+use super::{DimensionError, near_miss};
 
 /// The type of a column of dimension records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -88,6 +88,8 @@ pub struct Element {
     pub required: &'static [&'static str],
     /// The dimensions that a record fixes: a visit has one physical filter.
     pub implied: &'static [&'static str],
+    /// The types of the keys of `required`, then of `implied`.
+    pub key_types: &'static [ColumnType],
     /// Further columns.
     pub metadata: &'static [Column],
     /// Whether records have a `region` on the sky.
@@ -113,10 +115,8 @@ impl Element {
 
     /// Name, type and nullability of all columns of a record: required dimensions, implied dimensions, metadata.
     pub fn columns(&self) -> impl Iterator<Item = (&'static str, ColumnType, bool)> {
-        let keys = self.required.iter().chain(self.implied).map(|name| {
-            let key = Universe::builtin().element(name).ok().and_then(|e| e.key);
-            (*name, key.unwrap_or(ColumnType::Text), false)
-        });
+        let names = self.required.iter().chain(self.implied);
+        let keys = names.zip(self.key_types).map(|(name, key)| (*name, *key, false));
         keys.chain(self.metadata.iter().map(|c| (c.name, c.column_type, c.nullable)))
     }
 

@@ -87,6 +87,14 @@ pub enum DimensionError {
         /// Why not.
         reason: &'static str,
     },
+    /// A declaration of dimensions that does not hold.
+    #[error("declared dimensions: {place}: {reason}")]
+    Declaration {
+        /// The table or field of the declaration.
+        place: String,
+        /// What is wrong, and what would be right.
+        reason: String,
+    },
     /// Two sides of a comparison that have no order.
     #[error("cannot compare {left} with {right} in `{expression}`")]
     Incomparable {

@@ -10,6 +10,7 @@ use super::{ColumnType, DataId, DimensionError, DimensionValue, Element, Univers
 /// band). Both are sorted by name and disjoint.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DimensionGroup {
+    universe: &'static Universe,
     required: Vec<&'static str>,
     implied: Vec<&'static str>,
 }
@@ -17,7 +18,7 @@ pub struct DimensionGroup {
 impl DimensionGroup {
     /// See [`Universe::group`].
     pub(super) fn new<'a>(
-        universe: &Universe,
+        universe: &'static Universe,
         dimensions: impl IntoIterator<Item = &'a str>,
     ) -> Result<Self, DimensionError> {
         let mut required: Vec<&'static str> = Vec::new();
@@ -39,7 +40,12 @@ impl DimensionGroup {
         }
         implied.sort_unstable();
         required.retain(|name| !implied.contains(name));
-        Ok(Self { required, implied })
+        Ok(Self { universe, required, implied })
+    }
+
+    /// The universe that its dimensions are of.
+    pub const fn universe(&self) -> &'static Universe {
+        self.universe
     }
 
     /// The dimensions that a data ID must have, sorted.
@@ -66,7 +72,7 @@ impl DimensionGroup {
 
     /// The elements whose records one data ID of this group selects at most one of: what it can be filtered by.
     pub fn elements(&self) -> impl Iterator<Item = &'static Element> {
-        Universe::builtin().elements().iter().filter(|e| e.required.iter().all(|d| self.contains(d)))
+        self.universe.elements().iter().filter(|e| e.required.iter().all(|d| self.contains(d)))
     }
 
     /// Checks that a data ID has a value of the right type for every required dimension, and no others.
@@ -95,7 +101,7 @@ impl DimensionGroup {
     /// [`DimensionError::BadText`].
     pub fn check_at_least(&self, data_id: &DataId) -> Result<(), DimensionError> {
         for (name, value) in data_id.iter() {
-            check_value(name, value)?;
+            check_value(self.universe, name, value)?;
         }
         match self.required.iter().find(|name| data_id.get(name).is_none()) {
             Some(name) => Err(DimensionError::MissingValue {
@@ -109,8 +115,7 @@ impl DimensionGroup {
 }
 
 /// Checks that a value can be one of a dimension.
-fn check_value(dimension: &str, value: &DimensionValue) -> Result<(), DimensionError> {
-    let universe = Universe::builtin();
+fn check_value(universe: &Universe, dimension: &str, value: &DimensionValue) -> Result<(), DimensionError> {
     let (element, key) = universe.dimension(dimension)?;
     if element.name != dimension {
         return Err(DimensionError::UnknownDimension {

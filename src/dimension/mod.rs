@@ -8,6 +8,7 @@
 
 mod aliases;
 mod data_id;
+mod declaration;
 mod element;
 mod error;
 mod expression;
@@ -18,6 +19,7 @@ mod universe;
 
 pub use aliases::{Alias, Aliases};
 pub use data_id::{DataId, DimensionValue};
+pub use declaration::UniverseChanges;
 pub use element::{Column, ColumnType, Element, ElementStorage};
 pub use error::DimensionError;
 pub use expression::{Comparison, Expression, ExpressionError, InItem, Literal, Operand, ResolvedColumn, Scope};

@@ -1,8 +1,14 @@
 //! [`Universe`]: all dimensions there are.
 
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
 use super::{Column, ColumnType, DimensionError, DimensionGroup, Element, ElementStorage, near_miss};
 
-/// All dimensions and their relations. There is one, [`Universe::builtin`]: its words are the ones of Rubin's butler.
+/// All dimensions and their relations: [`Universe::builtin`], whose words are the ones of Rubin's butler, or that with what
+/// a repository declares besides, [`Universe::with`].
+///
+/// A universe lives as long as the process, and two of the same declaration are one and the same.
 ///
 /// ```
 /// use bunter::Universe;
@@ -14,9 +20,9 @@ use super::{Column, ColumnType, DimensionError, DimensionGroup, Element, Element
 /// assert!(universe.element("vist").unwrap_err().to_string().contains("did you mean `visit`?"));
 /// # Ok::<(), bunter::DimensionError>(())
 /// ```
-#[derive(Debug)]
 pub struct Universe {
     elements: &'static [Element],
+    declaration: &'static str,
 }
 
 const fn column(
@@ -40,6 +46,7 @@ static ELEMENTS: [Element; 10] = [
         key: Some(Text),
         required: &["instrument"],
         implied: &[],
+        key_types: &[Text],
         metadata: &[
             column("detector_max", Int, true, "", "One more than the largest detector number."),
             column("visit_max", Int, true, "", "One more than the largest visit number; what packed IDs are sized by."),
@@ -55,6 +62,7 @@ static ELEMENTS: [Element; 10] = [
         key: Some(Text),
         required: &["band"],
         implied: &[],
+        key_types: &[Text],
         metadata: &[],
         spatial: false,
         temporal: false,
@@ -66,6 +74,7 @@ static ELEMENTS: [Element; 10] = [
         key: Some(Text),
         required: &["instrument", "physical_filter"],
         implied: &["band"],
+        key_types: &[Text, Text, Text],
         metadata: &[],
         spatial: false,
         temporal: false,
@@ -77,6 +86,7 @@ static ELEMENTS: [Element; 10] = [
         key: Some(Int),
         required: &["instrument", "detector"],
         implied: &[],
+        key_types: &[Text, Int],
         metadata: &[
             column("full_name", Text, true, "", "The instrument's name for it, `R22_S11`."),
             column("raft", Text, true, "", "The group it belongs to."),
@@ -93,6 +103,7 @@ static ELEMENTS: [Element; 10] = [
         key: Some(Int),
         required: &["instrument", "day_obs"],
         implied: &[],
+        key_types: &[Text, Int],
         metadata: &[],
         spatial: false,
         temporal: false,
@@ -104,6 +115,7 @@ static ELEMENTS: [Element; 10] = [
         key: Some(Int),
         required: &["instrument", "visit"],
         implied: &["day_obs", "physical_filter"],
+        key_types: &[Text, Int, Int, Text],
         metadata: &[
             column("name", Text, true, "", "The observatory's name for it."),
             column("exposure_time", Float, true, "s", "Time the shutter was open."),
@@ -129,6 +141,7 @@ static ELEMENTS: [Element; 10] = [
         key: None,
         required: &["instrument", "visit", "detector"],
         implied: &[],
+        key_types: &[Text, Int, Int],
         metadata: &[
             column("region", Bytes, true, "", REGION),
             column("wcs", Bytes, true, "", "World coordinate system, bincode; opaque to the registry."),
@@ -148,6 +161,7 @@ static ELEMENTS: [Element; 10] = [
         key: Some(Text),
         required: &["skymap"],
         implied: &[],
+        key_types: &[Text],
         metadata: &[
             column("definition", Text, false, "", "The configuration, TOML; tracts and patches are computed from it."),
             column("hash", Bytes, false, "", "SHA-1 of the definition, 20 bytes, as Rubin's sky maps have it."),
@@ -165,6 +179,7 @@ static ELEMENTS: [Element; 10] = [
         key: Some(Int),
         required: &["skymap", "tract"],
         implied: &[],
+        key_types: &[Text, Int],
         metadata: &[
             column("region", Bytes, false, "", REGION),
             column("ra_deg", Float, true, "deg", "ICRS right ascension of its centre, 0 to 360."),
@@ -180,6 +195,7 @@ static ELEMENTS: [Element; 10] = [
         key: Some(Int),
         required: &["skymap", "tract", "patch"],
         implied: &[],
+        key_types: &[Text, Int, Int],
         metadata: &[
             column("cell_x", Int, false, "", "Column of the patch in its tract."),
             column("cell_y", Int, false, "", "Row of the patch in its tract."),
@@ -208,10 +224,21 @@ static ALIASES: [(&str, &str); 9] = [
 ];
 
 impl Universe {
-    /// The one universe.
+    /// The universe of a repository that declares nothing.
     pub const fn builtin() -> &'static Self {
-        static UNIVERSE: Universe = Universe { elements: &ELEMENTS };
+        static UNIVERSE: Universe = Universe { elements: &ELEMENTS, declaration: "" };
         &UNIVERSE
+    }
+
+    /// A universe of these elements. It is never given back; [`Universe::with`] makes one only once.
+    pub(super) const fn new(elements: &'static [Element], declaration: &'static str) -> Self {
+        Self { elements, declaration }
+    }
+
+    /// What is declared beside the built-in dimensions, TOML in the one form that [`Universe::with`] reads to the same
+    /// universe; empty where nothing is.
+    pub const fn declaration(&self) -> &'static str {
+        self.declaration
     }
 
     /// All elements.
@@ -222,6 +249,12 @@ impl Universe {
     /// The dimensions, which are the elements with a key of their own.
     pub fn dimensions(&self) -> impl Iterator<Item = &'static Element> {
         self.elements.iter().filter(|e| e.is_dimension())
+    }
+
+    /// Whether a name is taken by an element or an earlier butler's word for one.
+    pub(super) fn has_name(&self, name: &str) -> bool {
+        self.elements.iter().any(|e| e.name == name)
+            || ALIASES.iter().any(|(alias, _)| alias.eq_ignore_ascii_case(name))
     }
 
     /// An element by its name, or by a word that earlier butlers had for it (`ccd` for `detector`).
@@ -260,8 +293,33 @@ impl Universe {
     ///
     /// # Errors
     /// [`DimensionError::UnknownDimension`].
-    pub fn group<'a>(&self, dimensions: impl IntoIterator<Item = &'a str>) -> Result<DimensionGroup, DimensionError> {
+    pub fn group<'a>(
+        &'static self,
+        dimensions: impl IntoIterator<Item = &'a str>,
+    ) -> Result<DimensionGroup, DimensionError> {
         DimensionGroup::new(self, dimensions)
+    }
+}
+
+impl fmt::Debug for Universe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.elements.iter().map(|e| e.name).collect();
+        write!(f, "Universe({})", names.join(", "))
+    }
+}
+
+/// There is one of each, so that they are compared by where they are.
+impl PartialEq for Universe {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+impl Eq for Universe {}
+
+impl Hash for Universe {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        std::ptr::from_ref(self).hash(state);
     }
 }
 
@@ -277,6 +335,8 @@ mod tests {
             for name in element.required.iter().chain(element.implied) {
                 assert!(universe.dimension(name).is_ok(), "{}: {name}", element.name);
             }
+            let keys = element.required.iter().chain(element.implied).map(|name| universe.dimension(name).unwrap().1);
+            assert_eq!(keys.collect::<Vec<_>>(), element.key_types, "{}", element.name);
             assert_eq!(element.is_dimension(), element.required.last() == Some(&element.name));
             assert_eq!(element.spatial, element.metadata.iter().any(|c| c.name == "region"), "{}", element.name);
             assert_eq!(element.temporal, element.metadata.iter().any(|c| c.name == "timespan_end"));

@@ -2,7 +2,9 @@
 
 use super::compute::{Event, Patience, Queue, STACK, compute};
 use super::worker::{Order, Report, TO_RANK, TO_ROOT};
-use super::{Communicator, Deal, Dealer, Done, Failed, Failure, Progress, RanksError, RunOptions, Summary, Verdict};
+use super::{
+    AfterFailure, Communicator, Deal, Dealer, Done, Failed, Failure, Progress, RanksError, RunOptions, Summary, Verdict,
+};
 use super::{Message, doing};
 use crate::dataset::codec::{decode, encode};
 use serde::{Serialize, de::DeserializeOwned};
@@ -30,23 +32,32 @@ pub(super) struct Coordinator<'a, R> {
     told: Vec<bool>,
     /// Which ranks have said their last word.
     gone: Vec<bool>,
+    /// Seconds that the longest quantum took.
+    longest: f64,
 }
 
 impl<'a, R> Coordinator<'a, R> {
     pub(super) fn new(dealer: Dealer, progress: &'a mut dyn Progress<R>, ranks: usize) -> Self {
         let (told, gone) = (vec![false; ranks], vec![false; ranks]);
-        Self { dealer, progress, done: vec![], parked: VecDeque::new(), lost: vec![], told, gone }
+        Self { dealer, progress, done: vec![], parked: VecDeque::new(), lost: vec![], told, gone, longest: 0.0 }
     }
 
     /// The next quantum for a program that is alone.
-    pub(super) fn next_alone(&mut self, stop: bool) -> Option<usize> {
-        if stop {
-            self.dealer.stop();
-        }
+    pub(super) fn next_alone(&mut self, options: &RunOptions) -> Option<usize> {
+        self.stop_in_time(options);
         match self.dealer.request(0, 1) {
             Deal::Work(quanta) => quanta.first().copied(),
             Deal::Wait | Deal::Finished => None,
         }
+    }
+
+    /// Stops the dealing when somebody asked for it or the time is nearly over; whether it did so now.
+    fn stop_in_time(&mut self, options: &RunOptions) -> bool {
+        let stops = !self.dealer.is_stopped() && (options.must_stop() || options.is_late(self.longest));
+        if stops {
+            self.dealer.stop();
+        }
+        stops
     }
 
     pub(super) fn tick(&mut self) {
@@ -58,13 +69,14 @@ impl<'a, R> Coordinator<'a, R> {
         match event {
             Event::Done { quantum, seconds, result } => {
                 self.dealer.done(rank, quantum)?;
+                self.longest = self.longest.max(seconds);
                 self.progress.on_done(rank, quantum, &result, seconds);
                 self.done.push(Done { quantum, rank, seconds, result });
             }
-            Event::Failed { quantum, cause } => {
-                self.dealer.failed(rank, quantum, cause.as_str())?;
-                self.progress.on_failed(rank, quantum, &cause);
-            }
+            Event::Failed { quantum, cause } => match self.dealer.failed(rank, quantum, cause.as_str())? {
+                AfterFailure::Again => self.progress.on_retry(rank, quantum, &cause),
+                AfterFailure::Final => self.progress.on_failed(rank, quantum, &cause),
+            },
             Event::Withdrawn { cause } => {
                 self.dealer.lost(rank);
                 // Answered with the end.
@@ -224,9 +236,8 @@ where
                 heard += 1;
                 coordinator.hear(0, Report::Request(options.ahead + 1 - held))?;
             }
-            if options.must_stop() && !coordinator.dealer.is_stopped() {
+            if coordinator.stop_in_time(options) {
                 heard += 1;
-                coordinator.dealer.stop();
             }
             if heard > 0 {
                 patience.renew();

@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BTreeSet, BinaryHeap},
+    collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque},
 };
 
 /// What the dealer answers a rank that asks for work.
@@ -57,9 +57,20 @@ pub struct Counts {
     pub failed: usize,
 }
 
+/// What becomes of a quantum that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterFailure {
+    /// It is dealt again when all others have been, on another rank where there is one.
+    Again,
+    /// It has failed for good.
+    Final,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Pending,
+    /// Pending, and in `again` instead of `pending`.
+    Again,
     Assigned(usize),
     Done(usize),
     Failed(usize),
@@ -68,7 +79,9 @@ enum State {
 /// Deals quanta to ranks, the costliest first.
 ///
 /// A quantum is in one place at any time: pending, in one rank's hands, done, or failed. What a lost rank held is
-/// pending again. Towards the end a rank that still has work in hand waits, so that the last quanta go to idle ranks.
+/// pending again. Towards the end a rank that still has work in hand waits, so that the last quanta go to idle ranks. A quantum that
+/// failed is dealt again as often as [`with_retries`](Self::with_retries) says, after all others, and to a rank that it has
+/// not failed on as long as there is one: what a bad node spoils, another one mends.
 ///
 /// ```
 /// use bunter::ranks::{Deal, Dealer};
@@ -97,8 +110,13 @@ pub struct Dealer {
     held: BTreeMap<usize, BTreeSet<usize>>,
     lost: BTreeSet<usize>,
     causes: BTreeMap<usize, String>,
+    /// Quanta that failed and are tried again, in the order of failing.
+    again: VecDeque<usize>,
+    /// Where the quanta that failed did so, once an attempt.
+    attempts: BTreeMap<usize, Vec<usize>>,
     counts: Counts,
     ranks: usize,
+    retries: usize,
     max_failures: Option<usize>,
     stopped: bool,
 }
@@ -123,8 +141,11 @@ impl Dealer {
             held: BTreeMap::new(),
             lost: BTreeSet::new(),
             causes: BTreeMap::new(),
+            again: VecDeque::new(),
+            attempts: BTreeMap::new(),
             counts: Counts { total, pending: total, ..Counts::default() },
             ranks: 1,
+            retries: 0,
             max_failures: None,
             stopped: false,
             by_cost,
@@ -139,7 +160,14 @@ impl Dealer {
         self
     }
 
-    /// Stop dealing at this many failures. Zero is taken as one.
+    /// Deal a quantum that failed again, so many times at most. Not at all, unless told.
+    #[must_use]
+    pub fn with_retries(mut self, retries: usize) -> Self {
+        self.retries = retries;
+        self
+    }
+
+    /// Stop dealing when so many quanta have failed and were not done since. Zero is taken as one.
     #[must_use]
     pub fn with_max_failures(mut self, failures: usize) -> Self {
         self.max_failures = Some(failures.max(1));
@@ -168,7 +196,21 @@ impl Dealer {
             self.shift(quantum, State::Assigned(rank));
             quanta.push(quantum);
         }
+        if quanta.is_empty()
+            && let Some(quantum) =
+                self.again.iter().position(|q| self.may_try(rank, *q)).and_then(|at| self.again.remove(at))
+        {
+            self.shift(quantum, State::Assigned(rank));
+            quanta.push(quantum);
+        }
         if quanta.is_empty() { Deal::Wait } else { Deal::Work(quanta) }
+    }
+
+    /// Whether a quantum that failed may be tried on `rank`: it has not failed there, or it has on all ranks there are.
+    fn may_try(&self, rank: usize, quantum: usize) -> bool {
+        let Some(failed_on) = self.attempts.get(&quantum) else { return true };
+        let is_fresh = |rank: usize| !failed_on.contains(&rank) && !self.lost.contains(&rank);
+        is_fresh(rank) || !(0..self.ranks).any(is_fresh)
     }
 
     /// `rank` has done `quantum`.
@@ -177,22 +219,26 @@ impl Dealer {
     /// [`DealError`] when the quantum is not in the rank's hands; nothing is changed then.
     pub fn done(&mut self, rank: usize, quantum: usize) -> Result<(), DealError> {
         self.expect_held(rank, quantum)?;
+        self.causes.remove(&quantum);
         self.shift(quantum, State::Done(rank));
         Ok(())
     }
 
-    /// `quantum` failed on `rank`. It is not dealt again.
+    /// `quantum` failed on `rank`.
     ///
     /// # Errors
     /// [`DealError`] when the quantum is not in the rank's hands; nothing is changed then.
-    pub fn failed(&mut self, rank: usize, quantum: usize, cause: impl Into<String>) -> Result<(), DealError> {
+    pub fn failed(&mut self, rank: usize, quantum: usize, cause: impl Into<String>) -> Result<AfterFailure, DealError> {
         self.expect_held(rank, quantum)?;
-        self.shift(quantum, State::Failed(rank));
+        let attempts = self.attempts.entry(quantum).or_default();
+        attempts.push(rank);
+        let is_final = attempts.len() > self.retries || self.stopped;
         self.causes.insert(quantum, cause.into());
-        if self.max_failures.is_some_and(|most| self.counts.failed >= most) {
-            self.stopped = true;
+        self.shift(quantum, if is_final { State::Failed(rank) } else { State::Again });
+        if self.max_failures.is_some_and(|most| self.causes.len() >= most) {
+            self.stop();
         }
-        Ok(())
+        Ok(if is_final || self.stopped { AfterFailure::Final } else { AfterFailure::Again })
     }
 
     /// `rank` gives back `quantum`, which it has not begun.
@@ -201,7 +247,7 @@ impl Dealer {
     /// [`DealError`] when the quantum is not in the rank's hands; nothing is changed then.
     pub fn returned(&mut self, rank: usize, quantum: usize) -> Result<(), DealError> {
         self.expect_held(rank, quantum)?;
-        self.shift(quantum, State::Pending);
+        self.give_back(quantum);
         Ok(())
     }
 
@@ -210,14 +256,27 @@ impl Dealer {
         self.lost.insert(rank);
         let quanta: Vec<usize> = self.held.get(&rank).into_iter().flatten().copied().collect();
         for quantum in &quanta {
-            self.shift(*quantum, State::Pending);
+            self.give_back(*quantum);
         }
         quanta
     }
 
-    /// Deal nothing more. What is in a rank's hands may still be done, failed or returned.
+    /// To the place that a quantum was dealt from.
+    fn give_back(&mut self, quantum: usize) {
+        let to = match self.attempts.get(&quantum).and_then(|ranks| ranks.last()) {
+            None => State::Pending,
+            Some(rank) if self.stopped => State::Failed(*rank),
+            Some(_) => State::Again,
+        };
+        self.shift(quantum, to);
+    }
+
+    /// Deal nothing more. What is in a rank's hands may still be done, failed or returned; what waits to be tried again has failed.
     pub fn stop(&mut self) {
         self.stopped = true;
+        for quantum in std::mem::take(&mut self.again) {
+            self.give_back(quantum);
+        }
     }
 
     /// Whether dealing was stopped, by [`stop`](Self::stop) or by too many failures.
@@ -245,7 +304,7 @@ impl Dealer {
 
     /// The quanta that are neither done nor failed, in order.
     pub fn left(&self) -> Vec<usize> {
-        let is_left = |s: &State| matches!(s, State::Pending | State::Assigned(_));
+        let is_left = |s: &State| matches!(s, State::Pending | State::Again | State::Assigned(_));
         self.state.iter().enumerate().filter(|(_, s)| is_left(s)).map(|(q, _)| q).collect()
     }
 
@@ -260,11 +319,16 @@ impl Dealer {
             let quantum = self.by_cost.get(*place).ok_or(format!("place {place} is beyond the end"))?;
             *queued.get_mut(*quantum).ok_or(format!("quantum {quantum} is beyond the end"))? += 1;
         }
+        for quantum in &self.again {
+            // Counted otherwise than those of `pending`.
+            *queued.get_mut(*quantum).ok_or(format!("quantum {quantum} is beyond the end"))? += 10;
+        }
         for (quantum, (state, queued)) in self.state.iter().zip(&queued).enumerate() {
             let holders: Vec<usize> =
                 self.held.iter().filter(|(_, held)| held.contains(&quantum)).map(|(rank, _)| *rank).collect();
             let (expected_queue, expected_holders) = match state {
                 State::Pending => (1, vec![]),
+                State::Again => (10, vec![]),
                 State::Assigned(rank) => (0, vec![*rank]),
                 State::Done(_) | State::Failed(_) => (0, vec![]),
             };
@@ -274,7 +338,7 @@ impl Dealer {
                 ));
             }
             *match state {
-                State::Pending => &mut counts.pending,
+                State::Pending | State::Again => &mut counts.pending,
                 State::Assigned(_) => &mut counts.assigned,
                 State::Done(_) => &mut counts.done,
                 State::Failed(_) => &mut counts.failed,
@@ -286,6 +350,7 @@ impl Dealer {
         match self.held.iter().find(|(rank, held)| self.lost.contains(rank) && !held.is_empty()) {
             Some((rank, held)) => Err(format!("lost rank {rank} holds {held:?}")),
             None if self.failures().count() != counts.failed => Err("a failure has no cause".into()),
+            None if self.stopped && !self.again.is_empty() => Err("something waits to be tried again for ever".into()),
             None => Ok(()),
         }
     }
@@ -296,7 +361,7 @@ impl Dealer {
             None => return Err(DealError::NoSuchQuantum { rank, quantum, total }),
             Some(State::Assigned(holder)) if *holder == rank => return Ok(()),
             Some(State::Assigned(other)) => format!("in the hands of rank {other}"),
-            Some(State::Pending) => "in nobody's hands".into(),
+            Some(State::Pending | State::Again) => "in nobody's hands".into(),
             Some(State::Done(by)) => format!("done by rank {by}"),
             Some(State::Failed(by)) => format!("failed on rank {by}"),
         };
@@ -307,7 +372,7 @@ impl Dealer {
     fn shift(&mut self, quantum: usize, to: State) {
         let Some(state) = self.state.get_mut(quantum) else { return };
         match *state {
-            State::Pending => self.counts.pending -= 1,
+            State::Pending | State::Again => self.counts.pending -= 1,
             State::Assigned(rank) => {
                 self.counts.assigned -= 1;
                 if let Some(held) = self.held.get_mut(&rank) {
@@ -322,6 +387,10 @@ impl Dealer {
             State::Pending => {
                 self.counts.pending += 1;
                 self.pending.extend(self.place.get(quantum).map(|p| Reverse(*p)));
+            }
+            State::Again => {
+                self.counts.pending += 1;
+                self.again.push_back(quantum);
             }
             State::Assigned(rank) => {
                 self.counts.assigned += 1;
@@ -415,6 +484,45 @@ mod tests {
     }
 
     #[test]
+    fn what_failed_is_tried_again_last_and_elsewhere() {
+        let mut dealer = Dealer::new(&[5.0, 4.0, 3.0]).with_ranks(3).with_retries(2);
+        assert_eq!(work(dealer.request(0, 1)), [0]);
+        assert_eq!(dealer.failed(0, 0, "bad disk").unwrap(), AfterFailure::Again);
+        // After the others, and not where it failed.
+        assert_eq!(work(dealer.request(0, 1)), [1]);
+        assert_eq!(work(dealer.request(1, 1)), [2]);
+        dealer.done(0, 1).unwrap();
+        assert_eq!(dealer.request(0, 1), Deal::Wait);
+        dealer.done(1, 2).unwrap();
+        assert_eq!(work(dealer.request(1, 1)), [0]);
+        // Not begun there: it keeps its history.
+        dealer.returned(1, 0).unwrap();
+        assert_eq!(dealer.lost(1), [0_usize; 0]);
+        assert_eq!(dealer.request(0, 1), Deal::Wait, "rank 2 is left");
+        assert_eq!(work(dealer.request(2, 1)), [0]);
+        assert_eq!(dealer.failed(2, 0, "bad input").unwrap(), AfterFailure::Again);
+        // It has failed on all that are left: any may have it.
+        assert_eq!(work(dealer.request(0, 1)), [0]);
+        assert_eq!(dealer.failed(0, 0, "bad input, said again").unwrap(), AfterFailure::Final);
+        assert!(dealer.is_finished());
+        assert_eq!(dealer.failures().collect::<Vec<_>>(), [(0, 0, "bad input, said again")]);
+        dealer.check().unwrap();
+    }
+
+    #[test]
+    fn what_waits_to_be_tried_again_has_failed_when_the_dealing_stops() {
+        let mut dealer = Dealer::new(&[5.0, 4.0, 3.0, 2.0]).with_ranks(2).with_retries(1).with_max_failures(2);
+        for cause in ["no disk", "no input"] {
+            let quantum = work(dealer.request(0, 1))[0];
+            dealer.failed(0, quantum, cause).unwrap();
+            dealer.check().unwrap();
+        }
+        assert!(dealer.is_stopped() && dealer.is_finished());
+        assert_eq!(dealer.failures().collect::<Vec<_>>(), [(0, 0, "no disk"), (1, 0, "no input")]);
+        assert_eq!(dealer.left(), [2, 3]);
+    }
+
+    #[test]
     fn a_lost_rank_gets_nothing_more_and_its_quanta_are_dealt_again() {
         let mut dealer = Dealer::new(&[5.0, 4.0, 3.0, 2.0, 1.0, 0.5, 0.2, 0.1]).with_ranks(2);
         assert_eq!(work(dealer.request(1, 2)), [0, 1]);
@@ -457,16 +565,19 @@ mod tests {
             costs in prop::collection::vec(prop_oneof![Just(f64::NAN), -1.0..9.0_f64], 0..40),
             ranks in 1..6_usize,
             most in prop::option::of(1..5_usize),
+            retries in 0..3_usize,
             events in prop::collection::vec(event(), 0..200),
         ) {
-            let mut dealer = Dealer::new(&costs).with_ranks(ranks);
+            let mut dealer = Dealer::new(&costs).with_ranks(ranks).with_retries(retries);
             if let Some(most) = most {
                 dealer = dealer.with_max_failures(most);
             }
+            let mut tried: BTreeMap<usize, usize> = BTreeMap::new();
             let mut held: Vec<(usize, usize)> = vec![];
             let mut over = BTreeSet::new();
             let mut lost = BTreeSet::new();
-            let (mut failures, mut stopped) = (0, false);
+            let mut failing: BTreeSet<usize> = BTreeSet::new();
+            let mut stopped = false;
             for event in events {
                 let stop_before = stopped;
                 match event {
@@ -489,19 +600,31 @@ mod tests {
                         let quantum = if held.is_empty() { k } else { held[k % held.len()].1 };
                         let mine = held.iter().position(|h| *h == (rank, quantum));
                         let result = match event {
-                            Event::Done(..) => dealer.done(rank, quantum),
+                            Event::Done(..) => dealer.done(rank, quantum).map(|()| AfterFailure::Final),
                             Event::Failed(..) => dealer.failed(rank, quantum, "why"),
-                            _ => dealer.returned(rank, quantum),
+                            _ => dealer.returned(rank, quantum).map(|()| AfterFailure::Again),
                         };
                         prop_assert_eq!(result.is_ok(), mine.is_some());
                         if let Some(i) = mine {
                             held.remove(i);
-                            if !matches!(event, Event::Returned(..)) {
-                                over.insert(quantum);
-                            }
-                            if matches!(event, Event::Failed(..)) {
-                                failures += 1;
-                                stopped |= most.is_some_and(|m| failures >= m);
+                            match event {
+                                Event::Done(..) => {
+                                    over.insert(quantum);
+                                    failing.remove(&quantum);
+                                }
+                                Event::Failed(..) => {
+                                    failing.insert(quantum);
+                                    stopped |= most.is_some_and(|m| failing.len() >= m);
+                                    let tried = tried.entry(quantum).or_default();
+                                    *tried += 1;
+                                    prop_assert_eq!(result, Ok(if *tried > retries || stopped {
+                                        over.insert(quantum);
+                                        AfterFailure::Final
+                                    } else {
+                                        AfterFailure::Again
+                                    }));
+                                }
+                                _ => {}
                             }
                         }
                     }
@@ -518,6 +641,10 @@ mod tests {
                         dealer.stop();
                         stopped = true;
                     }
+                }
+                if stopped {
+                    // What has failed once and is in nobody's hands will not be tried again.
+                    over.extend(failing.iter().filter(|q| held.iter().all(|(_, other)| other != *q)));
                 }
                 prop_assert_eq!(dealer.check(), Ok(()));
                 let counts = dealer.counts();

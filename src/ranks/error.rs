@@ -55,6 +55,12 @@ pub enum RanksError {
         /// The rank's host.
         host: String,
     },
+    /// The system allows no signal handlers.
+    #[error("signals that end a job cannot be listened to")]
+    Signals {
+        /// The system's reason.
+        source: io::Error,
+    },
     /// Rank 0 had nothing to broadcast; every rank gets this error.
     #[error("rank 0 had nothing to broadcast: its own message says why")]
     NothingToBroadcast,

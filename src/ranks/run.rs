@@ -9,7 +9,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Why a quantum was not done.
@@ -73,7 +73,12 @@ pub trait Progress<R> {
         let _ = (rank, quantum, result, seconds);
     }
 
-    /// `quantum` failed on `rank`.
+    /// `quantum` failed on `rank`, and will be tried again.
+    fn on_retry(&mut self, rank: usize, quantum: usize, cause: &str) {
+        let _ = (rank, quantum, cause);
+    }
+
+    /// `quantum` failed on `rank`, for good.
     fn on_failed(&mut self, rank: usize, quantum: usize, cause: &str) {
         let _ = (rank, quantum, cause);
     }
@@ -98,8 +103,13 @@ impl<R> Progress<R> for () {}
 pub struct RunOptions {
     /// How many quanta a rank holds beyond the one it does, so that it need not wait for the next. 1 by default.
     pub ahead: usize,
-    /// Stop dealing at this many failures. Never, by default.
+    /// How many times a quantum that failed is tried again: last, and on another rank where there is one. Never, by default.
+    pub retries: usize,
+    /// Stop dealing when so many quanta have failed and were not done since. Never, by default.
     pub max_failures: Option<usize>,
+    /// Be finished by then: nothing more is dealt once what is dealt could take longer. A quantum is taken to need as long
+    /// as the longest so far, for the costliest are dealt first. Rank 0's clock counts. Never, by default.
+    pub deadline: Option<Instant>,
     /// Raise it on any rank (when a signal says that the time is nearly over, say) to stop dealing; quanta that are
     /// begun are brought to their end.
     pub stop: Option<Arc<AtomicBool>>,
@@ -109,13 +119,20 @@ pub struct RunOptions {
 
 impl Default for RunOptions {
     fn default() -> Self {
-        Self { ahead: 1, max_failures: None, stop: None, poll: Duration::from_micros(200) }
+        Self { ahead: 1, retries: 0, max_failures: None, deadline: None, stop: None, poll: Duration::from_micros(200) }
     }
 }
 
 impl RunOptions {
     pub(super) fn must_stop(&self) -> bool {
         self.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed))
+    }
+
+    /// Whether it is too late to deal quanta of which one may take so many seconds, when a rank does `ahead` of them first.
+    pub(super) fn is_late(&self, longest: f64) -> bool {
+        let Some(deadline) = self.deadline else { return false };
+        let needed = Duration::try_from_secs_f64(longest * (self.ahead + 1) as f64).unwrap_or(Duration::MAX);
+        deadline.saturating_duration_since(Instant::now()) <= needed
     }
 }
 
@@ -229,7 +246,7 @@ where
         let verdict = worker::work_for_root(comm, &work, options)?;
         return Ok(Summary { verdict, done: vec![], failed: vec![], left: vec![], lost: vec![] });
     }
-    let mut dealer = Dealer::new(costs).with_ranks(comm.size());
+    let mut dealer = Dealer::new(costs).with_ranks(comm.size()).with_retries(options.retries);
     if let Some(most) = options.max_failures {
         dealer = dealer.with_max_failures(most);
     }
@@ -248,7 +265,7 @@ fn alone<R, W>(coordinator: &mut Coordinator<'_, R>, work: &W, options: &RunOpti
 where
     W: Fn(usize) -> Result<R, Failure>,
 {
-    while let Some(quantum) = coordinator.next_alone(options.must_stop()) {
+    while let Some(quantum) = coordinator.next_alone(options) {
         let event = compute::attempt(quantum, work);
         coordinator.report(0, event)?;
         coordinator.tick();
@@ -359,6 +376,42 @@ mod tests {
             assert_eq!(failed, [(3, "no input"), (5, "panicked: patch 5 is upside down"), (40, "no input")]);
             assert_eq!(log.failed.len(), 3);
         }
+    }
+
+    #[test]
+    fn what_fails_on_one_rank_is_done_on_another() {
+        let work = |rank, q| match (rank, q) {
+            (0, 3) => Err(Failure::new("this node's disk")),
+            (_, 7) => Err(Failure::new("no input")),
+            (_, q) => Ok(square(q)),
+        };
+        let options = RunOptions { retries: 1, ..RunOptions::default() };
+        for ranks in [2, 3, 5] {
+            let mut log = Log::default();
+            let summary = on_ranks(ranks, 40, work, &options, &mut log);
+            assert_eq!(summary.verdict, Verdict { total: 40, done: 39, failed: 1, left: 0 });
+            assert_eq!((summary.failed[0].quantum, summary.failed[0].cause.as_str()), (7, "no input"));
+            assert_eq!(log.failed.len(), 1, "an attempt that is repeated is no failure yet");
+        }
+        // Alone it is tried where it failed.
+        let summary = on_ranks(1, 40, work, &options, &mut Log::default());
+        assert_eq!(summary.verdict.failed, 2);
+    }
+
+    #[test]
+    fn nothing_is_begun_that_could_outlast_the_deadline() {
+        for ranks in [1, 3] {
+            let options = RunOptions { deadline: Some(Instant::now()), ..RunOptions::default() };
+            let summary = on_ranks(ranks, 20, |_, q| Ok(square(q)), &options, &mut Log::default());
+            assert_eq!(summary.verdict, Verdict { total: 20, done: 0, failed: 0, left: 20 });
+            let options =
+                RunOptions { deadline: Instant::now().checked_add(Duration::from_secs(3600)), ..RunOptions::default() };
+            let summary = on_ranks(ranks, 20, |_, q| Ok(square(q)), &options, &mut Log::default());
+            assert!(summary.verdict.is_success());
+        }
+        let options =
+            RunOptions { deadline: Instant::now().checked_add(Duration::from_secs(100)), ..RunOptions::default() };
+        assert!(!options.is_late(10.0) && options.is_late(60.0) && options.is_late(f64::NAN.max(f64::INFINITY)));
     }
 
     #[test]

@@ -72,8 +72,13 @@ pub(super) enum Access {
 
 /// One connection to a database, and its dialect.
 ///
-/// Parameters are `?1`, `?2` …; names are quoted with `"`; text compares by bytes. Prepared statements are kept by their
-/// text.
+/// Statements are written once, for all databases: parameters are `?1`, `?2` …; keywords are written large, names are quoted
+/// with `"` where they are keywords somewhere; columns are `INTEGER`, `BIGINT`, `DOUBLE PRECISION`, `TEXT` and `BLOB`. A
+/// dialect turns them into its own ([`super::dialect`]). Text compares by bytes. Prepared statements are kept by their text.
+///
+/// What no statement may say, for some database knows it not: `IS DISTINCT FROM` ([`Database::differs`]), `ON CONFLICT`
+/// ([`Database::insert_or_nothing`]), `GLOB`, JSON functions, `||`. An index over texts is a key of its `CREATE TABLE`. Tables
+/// are made before anything is written in a transaction, or may be there without the rest of it: `MariaDB` keeps them.
 pub(super) trait Database: Send {
     /// Runs a statement and says how many rows it changed.
     fn execute(&mut self, sql: &str, values: &[Value<'_>]) -> Result<u64, RegistryError>;
@@ -81,14 +86,39 @@ pub(super) trait Database: Send {
     /// Runs a query and hands over its rows one by one.
     fn query(&mut self, sql: &str, values: &[Value<'_>], each: EachRow<'_>) -> Result<(), RegistryError>;
 
-    /// Runs several statements without parameters.
+    /// Inserts rows that are new in all their keys, many at a time: `values` are those of the rows one after the other. Gives
+    /// how many were inserted; where that is less than all, some were not new.
+    fn insert_rows(&mut self, table: &str, columns: &[&str], values: &[Value<'_>]) -> Result<u64, RegistryError> {
+        let sql = self.insert_or_nothing(table, columns);
+        values.chunks(columns.len().max(1)).try_fold(0, |sum, row| Ok(sum + self.execute(&sql, row)?))
+    }
+
+    /// How many rows are best handed to [`Database::insert_rows`]; 1 where nothing is gained.
+    fn rows_at_once(&self) -> usize {
+        1
+    }
+
+    /// Runs several statements without parameters that make or change tables.
     fn execute_script(&mut self, sql: &str) -> Result<(), RegistryError>;
+
+    /// Makes what a registry's tables are in, where that is something of its own.
+    fn make_namespace(&mut self) -> Result<(), RegistryError> {
+        Ok(())
+    }
+
+    /// Whether there is a table.
+    fn has_table(&mut self, name: &str) -> Result<bool, RegistryError>;
 
     /// Begins a transaction, waiting for other writers as long as allowed.
     fn begin(&mut self, access: Access) -> Result<(), RegistryError>;
 
-    /// Ends a transaction: durable when this returns.
+    /// Ends a transaction: durable when this returns, unless [`Database::make_durable`] says otherwise.
     fn commit(&mut self) -> Result<(), RegistryError>;
+
+    /// Makes what was committed durable, where the commit has not; others may write meanwhile.
+    fn make_durable(&mut self) -> Result<(), RegistryError> {
+        Ok(())
+    }
 
     /// Forgets a transaction.
     fn rollback(&mut self);
@@ -108,6 +138,11 @@ pub(super) trait Database: Send {
         format!("INSERT INTO \"{table}\" ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING")
     }
 
+    /// Whether two values differ, where nothing is a value too.
+    fn differs(&self, a: &str, b: &str) -> String {
+        format!("{a} IS DISTINCT FROM {b}")
+    }
+
     /// The type of an integer key that the database chooses.
     fn serial(&self) -> &'static str;
 
@@ -124,8 +159,8 @@ pub(super) trait Database: Send {
     /// `derived` does not: what follows from a value is never that of an earlier one, whoever writes.
     fn forget_on_change(&self, table: &str, source: &str, derived: &str, unknown: i64) -> String;
 
-    /// Whether a value is in a JSON array of integers or texts, which is one parameter.
-    fn in_json_array(&self, value: &str, array: &str) -> String;
+    /// Whether a value is in a JSON array of integers, or of texts, which is one parameter.
+    fn in_json_array(&self, value: &str, array: &str, texts: bool) -> String;
 }
 
 /// `"a", "b"` and `?1, ?2`.

@@ -101,21 +101,27 @@ fn describe(dataset_type: &DatasetType, template: &str) -> String {
 /// The number of a dimension group, with its table of datasets made when it is new.
 fn dimension_group(database: &mut dyn Database, group: &DimensionGroup) -> Result<i64, RegistryError> {
     let dimensions = group.required().join(",");
-    let insert = database.insert_or_nothing("dimension_group", &["dimensions"]);
-    let is_new = database.execute(&insert, &[Value::Text(&dimensions)])? > 0;
-    let mut id = None;
-    database.query(
-        "SELECT id FROM dimension_group WHERE dimensions = ?1",
-        &[Value::Text(&dimensions)],
-        &mut |row| {
-            id = Some(row.int(0)?);
-            Ok(())
-        },
-    )?;
-    let id = id.ok_or_else(|| RegistryError::damaged("a dimension group was written and is not there"))?;
-    if is_new {
-        schema::create_dataset_table(database, id, group)?;
+    let (mut known, mut last) = (None, 0);
+    database.query("SELECT id, dimensions FROM dimension_group", &[], &mut |row| {
+        let id = row.int(0)?;
+        last = last.max(id);
+        if row.text(1)? == dimensions {
+            known = Some(id);
+        }
+        Ok(())
+    })?;
+    if let Some(id) = known {
+        return Ok(id);
     }
+    // The table comes first: where making it ends the transaction, what is left behind by whoever was killed here belongs to
+    // no group, and is empty.
+    let id = last + 1;
+    database.execute_script(&format!("DROP TABLE IF EXISTS {}", schema::dataset_table(id)))?;
+    schema::create_dataset_table(database, id, group)?;
+    database.execute(
+        "INSERT INTO dimension_group (id, dimensions) VALUES (?1, ?2)",
+        &[Value::Int(id), Value::Text(&dimensions)],
+    )?;
     Ok(id)
 }
 

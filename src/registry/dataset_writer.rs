@@ -1,6 +1,6 @@
 //! Writing datasets and where their bytes are.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -10,11 +10,11 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::changes::{ChangeKind, Entry, record, record_removed};
 use super::database::{Database, Value};
 use super::dataset_types::{self, DatasetTypeRow};
-use super::dimension_records::exists;
+use super::dimension_records::{exists, hash_of};
 use super::members::{self, Finder};
 use super::{Inserted, Registry, RegistryError, collections, guards, schema};
 use crate::dataset::{CollectionType, DatasetRef, FileRecord, Format, PathTemplate};
-use crate::dimension::{DataId, DimensionValue, Element};
+use crate::dimension::{DimensionValue, Element};
 
 /// A dataset whose bytes are written, to be made known.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,9 +35,7 @@ impl Registry {
     /// [`RegistryError::UnknownCollection`]; [`RegistryError::Dimension`] for a data ID that does not fit the type.
     pub fn insert_datasets(&self, datasets: &[NewDataset]) -> Result<Inserted, RegistryError> {
         let inserted = self.write(|database| insert(database, datasets, self.user()))?;
-        if inserted.new >= 1000 {
-            self.optimize();
-        }
+        self.has_written(inserted.new);
         Ok(inserted)
     }
 
@@ -126,6 +124,11 @@ pub struct PruneReport {
     pub unlinked: usize,
 }
 
+/// Datasets that are looked at together.
+const AT_ONCE: usize = 512;
+/// Records known to be there, at most.
+const MAX_SEEN: usize = 1 << 20;
+
 /// Writes datasets within a transaction.
 pub(super) fn insert(
     database: &mut dyn Database,
@@ -143,8 +146,10 @@ pub(super) fn insert(
         added: HashMap::new(),
     };
     let mut inserted = Inserted::default();
-    for dataset in datasets {
-        inserted.count(writer.write(dataset)?);
+    for same_type in datasets.chunk_by(|a, b| a.dataset.dataset_type == b.dataset.dataset_type) {
+        for some in same_type.chunks(AT_ONCE) {
+            writer.write(some, &mut inserted)?;
+        }
     }
     writer.record_change()?;
     Ok(inserted)
@@ -171,11 +176,13 @@ struct TypeWriter {
     insert: String,
     by_name: String,
     by_id: String,
-    /// Other tables, in which the identity must not be.
+    columns: Vec<&'static str>,
+    /// Other tables, in which the identities must not be.
     elsewhere: Vec<String>,
     parents: Vec<(&'static Element, String)>,
-    /// For each parent the values last found.
-    seen: Vec<DataId>,
+    /// Hashes of the parents that were found.
+    seen: HashSet<u128>,
+    scratch: Vec<u8>,
     /// The sky map last asked for: name, tracts, patches.
     sky_map: Option<(String, i64, i64)>,
 }
@@ -225,7 +232,7 @@ impl Writer<'_> {
         }
         let row = dataset_types::find(self.database, name)?;
         let required = row.group.required();
-        let columns: Vec<&str> = ["uuid", "dataset_type", "run", "size", "checksum", "format", "path"]
+        let columns: Vec<&'static str> = ["uuid", "dataset_type", "run", "size", "checksum", "format", "path"]
             .into_iter()
             .chain(required.iter().copied())
             .collect();
@@ -240,9 +247,11 @@ impl Writer<'_> {
                 .tables
                 .iter()
                 .filter(|t| **t != row.table)
-                .map(|t| format!("SELECT 1 FROM {t} WHERE uuid = ?1"))
+                .map(|t| format!("SELECT uuid FROM {t} WHERE uuid IN"))
                 .collect(),
-            seen: vec![DataId::new(); parents.len()],
+            columns,
+            seen: HashSet::new(),
+            scratch: Vec::new(),
             parents,
             sky_map: None,
             template: row.template()?,
@@ -273,16 +282,21 @@ impl Writer<'_> {
         let insert = self.database.insert_or_nothing("file_format", &["hash", "json"]);
         let mut hash = xxh3_64(json.as_bytes()) as i64;
         loop {
-            self.database.execute(&insert, &[Value::Int(hash), Value::Text(&json)])?;
             let mut found = None;
-            self.database.query(
-                "SELECT id, json FROM file_format WHERE hash = ?1",
-                &[Value::Int(hash)],
-                &mut |row| {
+            // It is mostly there.
+            for attempt in 0..2 {
+                if attempt == 1 {
+                    self.database.execute(&insert, &[Value::Int(hash), Value::Text(&json)])?;
+                }
+                let sql = "SELECT id, json FROM file_format WHERE hash = ?1";
+                self.database.query(sql, &[Value::Int(hash)], &mut |row| {
                     found = Some((row.int(0)?, row.text(1)? == json));
                     Ok(())
-                },
-            )?;
+                })?;
+                if found.is_some() {
+                    break;
+                }
+            }
             match found {
                 Some((id, true)) => {
                     if self.formats.len() >= 16 {
@@ -297,16 +311,66 @@ impl Writer<'_> {
         }
     }
 
-    /// Writes a dataset; false when it was there.
-    fn write(&mut self, new: &NewDataset) -> Result<bool, RegistryError> {
+    /// Writes datasets of one type.
+    fn write(&mut self, all: &[NewDataset], inserted: &mut Inserted) -> Result<(), RegistryError> {
+        let Some(first) = all.first() else { return Ok(()) };
+        let name = &first.dataset.dataset_type;
+        self.prepare(name)?;
+        let mut values = Vec::with_capacity(all.len() * 12);
+        for new in all {
+            self.row(name, new, &mut values)?;
+        }
+        let Self { database, types, added, .. } = self;
+        let Some(kind) = types.get(name) else { return Err(lost_type()) };
+        let mut came = |dataset: &DatasetRef| match added.get_mut(&(name.clone(), dataset.run.clone())) {
+            Some(count) => *count += 1,
+            None => {
+                added.insert((name.clone(), dataset.run.clone()), 1);
+            }
+        };
+        let ids: Vec<_> = all.iter().map(|new| Value::Bytes(new.dataset.id.as_bytes())).collect();
+        for sql in &kind.elsewhere {
+            if let Some(id) = first_of(*database, sql, &ids)?
+                && let Some(new) = all.iter().find(|new| new.dataset.id == id)
+            {
+                return Err(taken(&new.dataset, "an identity that stands for a dataset of another type"));
+            }
+        }
+        if all.len() > 1 && database.rows_at_once() > 1 {
+            database.execute("SAVEPOINT datasets", &[])?;
+            if database.insert_rows(&kind.row.table, &kind.columns, &values)? == all.len() as u64 {
+                database.execute("RELEASE SAVEPOINT datasets", &[])?;
+                inserted.new += all.len();
+                all.iter().for_each(|new| came(&new.dataset));
+                return Ok(());
+            }
+            // One by one it is seen which were there, and whether they are the same.
+            database.execute("ROLLBACK TO SAVEPOINT datasets", &[])?;
+        }
+        for (new, values) in all.iter().zip(values.chunks(kind.columns.len())) {
+            let is_new = database.execute(&kind.insert, values)? > 0;
+            if is_new {
+                came(&new.dataset);
+            } else {
+                kind.compare(*database, &new.dataset, values)?;
+            }
+            inserted.count(is_new);
+        }
+        Ok(())
+    }
+
+    /// The values of a dataset's row, checked.
+    fn row<'d>(
+        &mut self,
+        name: &Arc<str>,
+        new: &'d NewDataset,
+        values: &mut Vec<Value<'d>>,
+    ) -> Result<(), RegistryError> {
         let NewDataset { dataset, file } = new;
-        self.prepare(&dataset.dataset_type)?;
         let run = self.run(&dataset.run)?;
         let format = self.format(&file.format)?;
         let Self { database, types, .. } = self;
-        let Some(kind) = types.get_mut(&dataset.dataset_type) else {
-            return Err(RegistryError::damaged("a dataset type was prepared and is not there"));
-        };
+        let Some(kind) = types.get_mut(name) else { return Err(lost_type()) };
         check_path(dataset, file)?;
         kind.row.group.check_exact(&dataset.data_id)?;
         kind.check_records(*database, dataset)?;
@@ -315,8 +379,7 @@ impl Writer<'_> {
             // The template may want what the data ID has not: then the file is where it is.
             _ => Value::Text(&file.path),
         };
-        let keys = || dataset.data_id.iter().map(|(_, v)| value(v));
-        let mut values = vec![
+        values.extend([
             Value::Bytes(dataset.id.as_bytes()),
             Value::Int(kind.row.id),
             Value::Int(run),
@@ -324,57 +387,29 @@ impl Writer<'_> {
             Value::Int(file.checksum as i64),
             Value::Int(format),
             path,
-        ];
+        ]);
         // A data ID's values are sorted by name, as the required dimensions are.
-        values.extend(keys());
-        let id = Value::Bytes(dataset.id.as_bytes());
-        for sql in &kind.elsewhere {
-            let mut found = false;
-            database.query(sql, &[id], &mut |_| {
-                found = true;
-                Ok(())
-            })?;
-            if found {
-                return Err(taken(dataset, "an identity that stands for a dataset of another type"));
-            }
-        }
-        if database.execute(&kind.insert, &values)? > 0 {
-            match self.added.get_mut(&(dataset.dataset_type.clone(), dataset.run.clone())) {
-                Some(count) => *count += 1,
-                None => {
-                    self.added.insert((dataset.dataset_type.clone(), dataset.run.clone()), 1);
-                }
-            }
-            return Ok(true);
-        }
-        let mut same = None;
-        database.query(&kind.by_id, &[id], &mut |row| {
-            let differs = (0..values.len()).find(|i| row.get(*i) != values[*i]);
-            same = Some(differs.map(|i| (i, row.get(i).shown(), values[i].shown())));
-            Ok(())
-        })?;
-        match same {
-            Some(None) => Ok(false),
-            Some(Some((i, existing, new))) => Err(RegistryError::Conflict {
-                what: format!("dataset {} ({dataset})", dataset.id),
-                existing: format!("{} {existing}", column_name(i, &kind.row)),
-                new,
-            }),
-            None => {
-                let name: Vec<_> = [Value::Int(kind.row.id), Value::Int(run)].into_iter().chain(keys()).collect();
-                let mut other = None;
-                database.query(&kind.by_name, &name, &mut |row| {
-                    other = Some(row.uuid(0)?);
-                    Ok(())
-                })?;
-                Err(RegistryError::Conflict {
-                    what: format!("dataset {dataset}"),
-                    existing: format!("the identity {}", other.unwrap_or_default()),
-                    new: dataset.id.to_string(),
-                })
-            }
-        }
+        values.extend(dataset.data_id.iter().map(|(_, v)| value(v)));
+        Ok(())
     }
+}
+
+fn lost_type() -> RegistryError {
+    RegistryError::damaged("a dataset type was prepared and is not there")
+}
+
+/// One of the identities that a table has, if any. `sql` ends where their list begins.
+fn first_of(database: &mut dyn Database, sql: &str, ids: &[Value<'_>]) -> Result<Option<Uuid>, RegistryError> {
+    // Lists of two lengths only, so that the statements are kept: what is too short repeats its last.
+    let length = if ids.len() == 1 { 1 } else { AT_ONCE };
+    let filled: Vec<_> = (0..length).filter_map(|i| ids.get(i).or(ids.last())).copied().collect();
+    let marks: Vec<_> = (1..=length).map(|i| format!("?{i}")).collect();
+    let mut found = None;
+    database.query(&format!("{sql} ({})", marks.join(", ")), &filled, &mut |row| {
+        found = Some(row.uuid(0)?);
+        Ok(())
+    })?;
+    Ok(found)
 }
 
 fn column_name(i: usize, row: &DatasetTypeRow) -> &'static str {
@@ -407,12 +442,52 @@ fn check_path(dataset: &DatasetRef, file: &FileRecord) -> Result<(), RegistryErr
 }
 
 impl TypeWriter {
+    /// Fails unless the row that is there is this one.
+    fn compare(
+        &self,
+        database: &mut dyn Database,
+        dataset: &DatasetRef,
+        values: &[Value<'_>],
+    ) -> Result<(), RegistryError> {
+        let mut same = None;
+        database.query(&self.by_id, &[Value::Bytes(dataset.id.as_bytes())], &mut |row| {
+            let differs = (0..values.len()).find(|i| row.get(*i) != values[*i]);
+            same = Some(differs.map(|i| (i, row.get(i).shown(), values[i].shown())));
+            Ok(())
+        })?;
+        match same {
+            Some(None) => Ok(()),
+            Some(Some((i, existing, new))) => Err(RegistryError::Conflict {
+                what: format!("dataset {} ({dataset})", dataset.id),
+                existing: format!("{} {existing}", column_name(i, &self.row)),
+                new,
+            }),
+            None => {
+                let (fixed, keys) = values.split_at_checked(7).unwrap_or((values, &[]));
+                let name: Vec<_> = fixed.iter().skip(1).take(2).chain(keys).copied().collect();
+                let mut other = None;
+                database.query(&self.by_name, &name, &mut |row| {
+                    other = Some(row.uuid(0)?);
+                    Ok(())
+                })?;
+                Err(RegistryError::Conflict {
+                    what: format!("dataset {dataset}"),
+                    existing: format!("the identity {}", other.unwrap_or_default()),
+                    new: dataset.id.to_string(),
+                })
+            }
+        }
+    }
+
     /// Checks that a data ID's dimension records exist, and that its tract and patch are ones of its sky map.
     fn check_records(&mut self, database: &mut dyn Database, dataset: &DatasetRef) -> Result<(), RegistryError> {
         let data_id = &dataset.data_id;
-        for ((parent, sql), seen) in self.parents.iter().zip(&mut self.seen) {
-            let same = parent.required.iter().all(|k| seen.get(k) == data_id.get(k));
-            if same {
+        if self.seen.len() > MAX_SEEN {
+            self.seen.clear();
+        }
+        for (i, (parent, sql)) in self.parents.iter().enumerate() {
+            let hash = hash_of(&mut self.scratch, i, parent.required.iter().filter_map(|k| data_id.get(k)).map(value));
+            if self.seen.contains(&hash) {
                 continue;
             }
             let keys: Vec<_> = parent.required.iter().filter_map(|k| data_id.get(k)).map(value).collect();
@@ -421,15 +496,15 @@ impl TypeWriter {
                 found = true;
                 Ok(())
             })?;
-            let named = data_id.subset(parent.required.iter().copied());
             if !found {
+                let named = data_id.subset(parent.required.iter().copied());
                 return Err(RegistryError::Missing {
                     what: format!("dataset {dataset}"),
                     missing: format!("{} {named}", parent.name),
                     hint: "insert its dimension record first",
                 });
             }
-            *seen = named;
+            self.seen.insert(hash);
         }
         let Some(skymap) = data_id.str("skymap") else { return Ok(()) };
         if self.sky_map.as_ref().is_none_or(|(name, ..)| name != skymap) {

@@ -1,6 +1,9 @@
 //! Records of dimensions: writing, comparing, asking.
 
+use std::collections::HashSet;
+
 use arrow::array::RecordBatch;
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::columns::{Cells, ColumnBuilder, element_cells, table};
 use super::database::{Database, Value};
@@ -87,17 +90,11 @@ impl Registry {
         let inserted = self.write(|database| {
             let mut events = Events::begin(database, element)?;
             let mut writer = Writer::new(database, element, &cells, on_difference, events.as_mut());
-            let mut inserted = Inserted::default();
-            for row in 0..records.num_rows() {
-                let is_new = writer.write(row)?;
-                inserted.count(is_new);
-            }
+            let inserted = writer.write_all(records.num_rows())?;
             events.map_or(Ok(()), |events| events.finish(database))?;
             Ok(inserted)
         })?;
-        if inserted.new >= 1000 {
-            self.optimize();
-        }
+        self.has_written(inserted.new);
         Ok(inserted)
     }
 
@@ -267,9 +264,11 @@ pub(super) struct Writer<'a> {
     insert: String,
     select: String,
     update: String,
+    inserted: Vec<&'static str>,
     parents: Vec<(&'static Element, String)>,
-    /// For each parent the last row whose parent was found.
-    seen: Vec<Option<usize>>,
+    /// Hashes of the parents that were found.
+    seen: HashSet<u128>,
+    scratch: Vec<u8>,
     /// Of records that have regions.
     events: Option<&'a mut Events>,
 }
@@ -299,7 +298,9 @@ impl<'a> Writer<'a> {
             insert: database.insert_or_nothing(element.name, &inserted),
             select: format!("SELECT {} FROM \"{}\" WHERE {}", quoted(&names), element.name, keys(1)),
             update: format!("UPDATE \"{}\" SET {} WHERE {}", element.name, sets.join(", "), keys(metadata.len() + 1)),
-            seen: vec![None; parents.len()],
+            inserted,
+            seen: HashSet::new(),
+            scratch: Vec::new(),
             parents,
             database,
             element,
@@ -319,15 +320,63 @@ impl<'a> Writer<'a> {
         format!("{} {{{}}}", self.element.name, values.join(", "))
     }
 
-    /// Writes a row; false when it was there.
-    pub(super) fn write(&mut self, row: usize) -> Result<bool, RegistryError> {
+    /// Writes all rows.
+    pub(super) fn write_all(&mut self, rows: usize) -> Result<Inserted, RegistryError> {
+        let at_once = self.database.rows_at_once().max(1);
+        let mut inserted = Inserted::default();
+        for start in (0..rows).step_by(at_once) {
+            let end = rows.min(start + at_once);
+            if end - start > 1 && self.write_new(start..end)? {
+                inserted.new += end - start;
+                continue;
+            }
+            for row in start..end {
+                let is_new = self.write(row)?;
+                inserted.count(is_new);
+            }
+        }
+        Ok(inserted)
+    }
+
+    /// Writes rows at once when all of them are new, and otherwise none.
+    fn write_new(&mut self, rows: std::ops::Range<usize>) -> Result<bool, RegistryError> {
+        let mut values = Vec::with_capacity(rows.len() * self.inserted.len());
+        let number = self.events.as_ref().map(|events| Value::Int(events.event.number()));
+        for row in rows.clone() {
+            self.check_parents(row)?;
+            values.extend(self.cells.iter().map(|(_, cells)| cells.get(row)));
+            values.extend(number);
+        }
+        self.database.execute("SAVEPOINT records", &[])?;
+        if self.database.insert_rows(self.element.name, &self.inserted, &values)? < rows.len() as u64 {
+            self.database.execute("ROLLBACK TO SAVEPOINT records", &[])?;
+            return Ok(false);
+        }
+        self.database.execute("RELEASE SAVEPOINT records", &[])?;
+        for row in rows {
+            self.count(row);
+        }
+        Ok(true)
+    }
+
+    /// Counts a new row in its event.
+    fn count(&mut self, row: usize) {
+        if self.events.is_none() {
+            return;
+        }
+        let mut values: Vec<_> = self.element.required.iter().map(|k| self.value(k, row)).collect();
+        values.extend([self.value("region", row), self.value("wcs", row)]);
+        if let Some(events) = &mut self.events {
+            events.event.count(&values);
+        }
+    }
+
+    fn check_parents(&mut self, row: usize) -> Result<(), RegistryError> {
         for i in 0..self.parents.len() {
             let (parent, sql) = &self.parents[i];
             let keys: Vec<_> = parent.required.iter().map(|k| self.value(k, row)).collect();
-            // Rows mostly come grouped: the parent of the last row is not asked for again.
-            if self.seen[i]
-                .is_some_and(|last| parent.required.iter().zip(&keys).all(|(k, v)| self.value(k, last) == *v))
-            {
+            let hash = hash_of(&mut self.scratch, i, keys.iter().copied());
+            if self.seen.contains(&hash) {
                 continue;
             }
             let mut found = false;
@@ -344,16 +393,23 @@ impl<'a> Writer<'a> {
                     hint: "insert its dimension record first",
                 });
             }
-            self.seen[i] = Some(row);
+            if self.seen.len() > 1 << 20 {
+                self.seen.clear();
+            }
+            self.seen.insert(hash);
         }
+        Ok(())
+    }
+
+    /// Writes a row; false when it was there.
+    fn write(&mut self, row: usize) -> Result<bool, RegistryError> {
+        self.check_parents(row)?;
         let mut values: Vec<_> = self.cells.iter().map(|(_, cells)| cells.get(row)).collect();
         let keys: Vec<_> = self.element.required.iter().map(|k| self.value(k, row)).collect();
         let (region, wcs) = (self.value("region", row), self.value("wcs", row));
         values.extend(self.events.as_ref().map(|events| Value::Int(events.event.number())));
         if self.database.execute(&self.insert, &values)? > 0 {
-            if let Some(events) = &mut self.events {
-                events.event.count(&[keys.as_slice(), &[region, wcs]].concat());
-            }
+            self.count(row);
             return Ok(true);
         }
         if self.on_difference == OnDifference::Keep {
@@ -407,6 +463,24 @@ fn is_metadata(element: &Element, name: &str) -> bool {
 pub(super) fn exists(element: &Element) -> String {
     let keys = element.required.iter().enumerate().map(|(i, key)| format!("\"{key}\" = ?{}", i + 1));
     format!("SELECT 1 FROM \"{}\" WHERE {}", element.name, keys.collect::<Vec<_>>().join(" AND "))
+}
+
+/// A hash of the key of a parent, the `i`th: wide enough that two never share it by chance.
+pub(super) fn hash_of<'v>(scratch: &mut Vec<u8>, i: usize, values: impl Iterator<Item = Value<'v>>) -> u128 {
+    scratch.clear();
+    scratch.push(i as u8);
+    for value in values {
+        match value {
+            Value::Int(v) => scratch.extend_from_slice(&v.to_le_bytes()),
+            Value::Text(v) => {
+                scratch.extend_from_slice(&(v.len() as u64).to_le_bytes());
+                scratch.extend_from_slice(v.as_bytes());
+            }
+            // No key is of another type.
+            Value::Null | Value::Float(_) | Value::Bytes(_) => scratch.push(0),
+        }
+    }
+    xxh3_128(scratch)
 }
 
 /// A value as a data ID shows it.

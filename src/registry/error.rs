@@ -238,6 +238,34 @@ pub enum RegistryError {
         /// The registry.
         location: String,
     },
+    /// The database server went away while something was done.
+    #[error("the server of registry {location} is gone ({cause}): {outcome}")]
+    ServerGone {
+        /// The registry.
+        location: String,
+        /// What its client said.
+        cause: String,
+        /// What became of the work.
+        outcome: &'static str,
+    },
+    /// The database server ended a transaction that stood in the way of another.
+    #[error("registry {location} gave up a transaction in favour of another ({cause}): nothing was written; repeat")]
+    Contention {
+        /// The registry.
+        location: String,
+        /// What the server said.
+        cause: String,
+    },
+    /// The database server lets nobody in, or not this user.
+    #[error("cannot connect to registry {location}: {cause}; {hint}")]
+    Connect {
+        /// The registry, without a password.
+        location: String,
+        /// What the server or its client said.
+        cause: String,
+        /// What to do.
+        hint: &'static str,
+    },
     /// The registry exists already.
     #[error("{location} exists already: open it, or choose another place")]
     AlreadyExists {

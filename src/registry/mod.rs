@@ -13,6 +13,7 @@
 
 mod calibrations;
 mod changes;
+mod address;
 mod collections;
 mod columns;
 mod contract;
@@ -20,6 +21,8 @@ mod database;
 mod dataset_types;
 mod dataset_writer;
 mod datasets;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod dialect;
 mod dimension_records;
 mod error;
 mod explain;
@@ -28,6 +31,12 @@ mod handle;
 mod lock_holder;
 mod members;
 mod provenance;
+#[cfg(feature = "mysql")]
+mod mysql;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod passwords;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod quantum;
 mod record_batches;
 mod region_history;
@@ -41,6 +50,7 @@ mod visit_detectors;
 
 pub use changes::{Change, ChangeKind, Changes};
 pub use collections::ChainEdit;
+pub use address::{RegistryAddress, ServerAddress};
 pub use contract::{OrderBy, Query, RegistryReader};
 pub use dataset_writer::{NewDataset, PruneReport};
 pub use error::RegistryError;
@@ -52,4 +62,5 @@ pub use record_batches::RecordBatchOf;
 pub use region_history::{RegionMoment, RegionUse, RegistryAsOf};
 pub use region_state::{RegionEvent, RegionEventKind, RegionState};
 pub use regions::{RegionUpdate, RegionUpdateReport};
+pub use schema::Migration;
 pub use visit_detectors::VisitDetectorQuery;

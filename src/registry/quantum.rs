@@ -120,9 +120,7 @@ impl Registry {
                 quanta: record(database, quanta)?,
             })
         })?;
-        if summary.datasets.new + summary.quanta.new >= 1000 {
-            self.optimize();
-        }
+        self.has_written(summary.datasets.new + summary.quanta.new);
         Ok(summary)
     }
 

@@ -58,12 +58,7 @@ impl Registry {
                     events = Events::begin(database, element)?;
                 }
                 let mut writer = Writer::new(database, element, &cells, on_difference, events.as_mut());
-                let mut inserted = Inserted::default();
-                for row in 0..records.num_rows() {
-                    let is_new = writer.write(row)?;
-                    inserted.count(is_new);
-                }
-                all.push(inserted);
+                all.push(writer.write_all(records.num_rows())?);
             }
             events.map_or(Ok(()), |events| events.finish(database))?;
             Ok(all)
@@ -72,9 +67,7 @@ impl Registry {
             (Some(error), _) => Err(error),
             (None, Err(error)) => Err(error.into()),
             (None, Ok(all)) => {
-                if all.iter().map(|i| i.new).sum::<usize>() >= 1000 {
-                    self.optimize();
-                }
+                self.has_written(all.iter().map(|i| i.new).sum());
                 Ok(all)
             }
         }

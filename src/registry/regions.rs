@@ -118,12 +118,16 @@ impl Registry {
 /// Keeps what a row of `visit_detector` has where it is not `region` (or `wcs`) given; null is given for what is to stay.
 ///
 /// Parameters: the key, the event, region, WCS, no bytes.
-const KEEP: &str = "INSERT INTO region_history (instrument, visit, detector, until_event, region, wcs) \
-    SELECT instrument, visit, detector, ?4, \
-    CASE WHEN region IS DISTINCT FROM COALESCE(?5, region) THEN COALESCE(region, ?7) END, \
-    CASE WHEN wcs IS DISTINCT FROM COALESCE(?6, wcs) THEN COALESCE(wcs, ?7) END \
-    FROM visit_detector WHERE instrument = ?1 AND visit = ?2 AND detector = ?3 \
-    AND (region IS DISTINCT FROM COALESCE(?5, region) OR wcs IS DISTINCT FROM COALESCE(?6, wcs))";
+fn keep_sql(database: &dyn Database) -> String {
+    let region = database.differs("region", "COALESCE(?5, region)");
+    let wcs = database.differs("wcs", "COALESCE(?6, wcs)");
+    format!(
+        "INSERT INTO region_history (instrument, visit, detector, until_event, region, wcs)
+         SELECT instrument, visit, detector, ?4,
+         CASE WHEN {region} THEN COALESCE(region, ?7) END, CASE WHEN {wcs} THEN COALESCE(wcs, ?7) END
+         FROM visit_detector WHERE instrument = ?1 AND visit = ?2 AND detector = ?3 AND ({region} OR {wcs})"
+    )
+}
 
 /// Parameters: the key, region, WCS, where the region lies.
 const REPLACE: &str = "UPDATE visit_detector SET region = COALESCE(?4, region), wcs = COALESCE(?5, wcs), \
@@ -140,7 +144,8 @@ pub(super) fn keep(
 ) -> Result<bool, RegistryError> {
     let [instrument, visit, detector] = key;
     let number = Value::Int(event.number());
-    let kept = database.execute(KEEP, &[instrument, visit, detector, number, region, wcs, ABSENT])? > 0;
+    let sql = keep_sql(database);
+    let kept = database.execute(&sql, &[instrument, visit, detector, number, region, wcs, ABSENT])? > 0;
     if kept {
         event.count(&[instrument, visit, detector, region, wcs]);
     }

@@ -194,7 +194,8 @@ impl<'a> Relation<'a> {
                     .collect(),
             );
             let array = self.bind(Parameter::Text(json.to_string()))?;
-            alternatives.push(self.database.in_json_array(&value, &array));
+            let texts = exact.iter().any(|l| matches!(l, Literal::Str(_)));
+            alternatives.push(self.database.in_json_array(&value, &array, texts));
         } else {
             self.inline_list(&value, &exact, &mut alternatives)?;
         }

@@ -30,7 +30,7 @@ pub(super) fn quoted(names: &[&str]) -> String {
 /// The column, beside those of the universe, that says with which region event a record with a region came in.
 pub(super) const FIRST_EVENT: &str = "first_event";
 
-/// Makes all tables of an empty database. Tables of datasets are made with the first dataset type of their dimensions.
+/// Makes all tables of an empty database; the version is written last, so that what has one is whole. Tables of datasets are made with the first dataset type of their dimensions.
 pub(super) fn create(database: &mut dyn Database) -> Result<(), RegistryError> {
     let serial = database.serial();
     database.execute_script(&format!(
@@ -117,7 +117,7 @@ fn create_region_tables(database: &mut dyn Database) -> Result<(), RegistryError
     ))
 }
 
-/// Brings the tables of version 1 to this one: tables and a column are added, and nothing that is there is touched.
+/// Brings the tables of version 1 to version 2: tables and a column are added, and nothing that is there is touched.
 fn upgrade_from_1(database: &mut dyn Database) -> Result<(), RegistryError> {
     for element in Universe::builtin().elements().iter().filter(|e| has_history(e)) {
         database.execute_script(&format!(
@@ -127,14 +127,12 @@ fn upgrade_from_1(database: &mut dyn Database) -> Result<(), RegistryError> {
     }
     database.execute_script("ALTER TABLE detector ADD COLUMN name_in_raft TEXT")?;
     create_region_tables(database)?;
-    super::visit_detectors::add_sky_keys(database)?;
-    database.execute(&format!("UPDATE {NAME} SET value = ?1 WHERE name = 'version'"), &[Value::Int(2)]).map(|_| ())
+    super::visit_detectors::add_sky_keys(database)
 }
 
 /// Brings the tables of version 2 to version 3.
 fn upgrade_from_2(database: &mut dyn Database) -> Result<(), RegistryError> {
-    create_collection_tables(database)?;
-    database.execute(&format!("UPDATE {NAME} SET value = ?1 WHERE name = 'version'"), &[Value::Int(3)]).map(|_| ())
+    create_collection_tables(database)
 }
 
 /// Whether the regions of an element's records are kept when others take their place.
@@ -221,65 +219,107 @@ pub(super) fn create_dataset_table(
     database.execute_script(&format!("CREATE TABLE {} ({})", dataset_table(group_id), lines.join(", ")))
 }
 
-/// Refuses a database that is not a registry, or one of another version; one of version 1 that may be written to is brought
-/// to this version, in one transaction.
-pub(super) fn check_version(database: &mut dyn Database, read_only: bool) -> Result<(), RegistryError> {
+/// One step of a migration, from a version to the next.
+struct Step {
+    from: i64,
+    what: &'static str,
+    work: fn(&mut dyn Database) -> Result<(), RegistryError>,
+}
+
+/// All steps there are, oldest first.
+const STEPS: [Step; 2] = [
+    Step {
+        from: 1,
+        what: "adds the history of regions, where regions lie on the sky, and the names of detectors in their rafts",
+        work: upgrade_from_1,
+    },
+    Step { from: 2, what: "adds TAGGED and CALIBRATION collections, owners of runs, provenance and the sequence of changes", work: upgrade_from_2 },
+];
+
+/// Refuses a database that is not a registry, or one of another version.
+pub(super) fn check_version(database: &mut dyn Database) -> Result<(), RegistryError> {
     let found = version(database)?;
     let hint = match found {
         VERSION => return Ok(()),
         newer if newer > VERSION => "it was written by a newer bunter; update this one",
-        1 | 2 if read_only => {
-            "open it once to write, and it is upgraded in place: `bunter query-collections` by its owner does"
+        old if STEPS.iter().any(|s| s.from == old) => {
+            "keep a copy of it and run `bunter migrate REPOSITORY`; with --dry-run it says what it would do"
         }
-        1 | 2 => return upgrade(database, found),
-        _ => "migrate it with `bunter migrate`",
+        _ => "no way leads from there; restore a copy",
     };
     let location = database.location().to_owned();
     Err(RegistryError::SchemaVersion { location, found, supported: VERSION, hint })
 }
 
-fn upgrade(database: &mut dyn Database, found: i64) -> Result<(), RegistryError> {
+/// What a migration did, or would do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Migration {
+    /// The version that the registry had.
+    pub from: i64,
+    /// The version that this program reads.
+    pub to: i64,
+    /// What was done, or would be, in order; empty when there is nothing to do.
+    pub steps: Vec<String>,
+}
+
+/// Brings a registry to this program's version, in one transaction; `dry_run` only says how.
+pub(super) fn migrate(database: &mut dyn Database, dry_run: bool) -> Result<Migration, RegistryError> {
+    let plan = |from: i64| -> Option<Vec<&Step>> {
+        (from..VERSION).map(|v| STEPS.iter().find(|step| step.from == v)).collect()
+    };
+    let from = version(database)?;
+    let Some(steps) = plan(from).filter(|_| from <= VERSION) else {
+        return check_version(database).map(|()| Migration { from, to: VERSION, steps: Vec::new() });
+    };
+    let told = |steps: &[&Step]| steps.iter().map(|s| format!("{} to {}: {}", s.from, s.from + 1, s.what)).collect();
+    if dry_run || steps.is_empty() {
+        return Ok(Migration { from, to: VERSION, steps: told(&steps) });
+    }
     let mut work = || {
         database.begin(Access::Write)?;
         // Another process may have been faster.
-        if version(database)? == 1 {
-            upgrade_from_1(database)?;
+        let now = version(database)?;
+        let steps = plan(now).unwrap_or_default();
+        for step in &steps {
+            (step.work)(database)?;
+            let sql = format!("UPDATE {NAME} SET value = ?1 WHERE name = 'version'");
+            database.execute(&sql, &[Value::Int(step.from + 1)])?;
         }
-        if version(database)? == 2 {
-            upgrade_from_2(database)?;
-        }
-        database.commit()
+        database.commit()?;
+        database.make_durable()?;
+        Ok(Migration { from: now, to: VERSION, steps: told(&steps) })
     };
     let done = work();
     if done.is_err() {
         database.rollback();
     }
-    match done {
-        Err(RegistryError::ReadOnly { location }) => Err(RegistryError::SchemaVersion {
-            location,
-            found,
-            supported: VERSION,
-            hint: "whoever may write to it opens it once, and it is upgraded in place: `bunter query-collections` does",
-        }),
-        other => other,
-    }
+    database.optimize();
+    done
 }
 
 fn version(database: &mut dyn Database) -> Result<i64, RegistryError> {
+    let damaged = |database: &dyn Database, what: &str| RegistryError::Damaged {
+        location: database.location().to_owned(),
+        what: what.to_owned(),
+    };
+    if !database.has_table(NAME)? {
+        return Err(damaged(database, "it is not a bunter registry"));
+    }
     let mut found = None;
     let sql = format!("SELECT value FROM {NAME} WHERE name = 'version'");
-    let answer = database.query(&sql, &[], &mut |row| {
+    database.query(&sql, &[], &mut |row| {
         found = Some(row.int(0)?);
         Ok(())
-    });
-    let not_ours = |database: &dyn Database| RegistryError::Damaged {
-        location: database.location().to_owned(),
-        what: "it is not a bunter registry".to_owned(),
-    };
-    match answer {
-        Ok(()) => found.ok_or_else(|| not_ours(database)),
-        // There is no such table.
-        Err(RegistryError::Store { .. }) => Err(not_ours(database)),
-        Err(other) => Err(other),
-    }
+    })?;
+    found.ok_or_else(|| {
+        damaged(
+            database,
+            "it is half made, for its creation was interrupted; nothing is in it: drop its tables and create it again",
+        )
+    })
+}
+
+/// Whether there is a registry, or a part of one.
+pub(super) fn is_there(database: &mut dyn Database) -> Result<bool, RegistryError> {
+    database.has_table(NAME)
 }

@@ -2,11 +2,20 @@
 //!
 //! * Journal: write-ahead log, so that readers never wait for a writer. It wants shared memory among all processes, which
 //!   network file systems do not give: there the rollback journal is used, and readers and writers wait for each other.
-//! * `synchronous = FULL`: a commit that returned survives a power cut. Writes are few and large, so that it costs nothing.
-//! * `foreign_keys = ON`; a writer takes the lock when it begins, so that waiting cannot end in a deadlock.
+//! * A write that returned survives a power cut. With the write-ahead log the commit itself only appends to the log
+//!   (`synchronous = NORMAL`); the lock is let go, and then the log is synced by the file system's own call, so that many
+//!   processes wait for the disk side by side and share what it does, instead of one after the other under the lock. Others
+//!   may see rows some milliseconds before they are safe from a power cut, as nothing that comes later in the log can outlive
+//!   them: what was made of them goes with them. With the rollback journal, on network file systems, it is
+//!   `synchronous = FULL` as ever.
+//! * `foreign_keys = ON`; a writer takes the lock when it begins, so that waiting cannot end in a deadlock. Who waits asks
+//!   often, and the more often the longer it has waited, so that nobody waits for ever beside others that come and go.
 
+use std::cell::Cell;
+use std::fs::File;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql};
@@ -18,12 +27,41 @@ use super::lock_holder::lock_holder;
 /// How long a writer waits for another before it gives up.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(120);
 
+thread_local! {
+    /// How long the call under way may wait for others, and since when it does. The database asks a plain function.
+    static PATIENCE: Cell<(Duration, Option<Instant>)> = const { Cell::new((Duration::ZERO, None)) };
+}
+
+/// Waits a little for whoever has the lock; false when that was long enough.
+fn wait(times: i32) -> bool {
+    let (timeout, since) = PATIENCE.get();
+    let since = since.filter(|_| times > 0).unwrap_or_else(Instant::now);
+    PATIENCE.set((timeout, Some(since)));
+    let waited = since.elapsed();
+    if waited >= timeout {
+        return false;
+    }
+    // A write of one row takes less than a millisecond; after some seconds it is a long one that is waited for.
+    let pause = match waited.as_millis() {
+        0..2 => 50,
+        2..50 => 500,
+        50..3000 => 150,
+        _ => 5000,
+    };
+    std::thread::sleep(Duration::from_micros(pause).min(timeout.saturating_sub(waited)));
+    true
+}
+
 /// A connection to an `SQLite` file.
 pub(super) struct Sqlite {
     connection: Connection,
     path: PathBuf,
     location: String,
     timeout: Duration,
+    /// The write-ahead log, opened when there was first something to sync, with its inode; none without such a log.
+    log: Option<(File, u64)>,
+    /// Whether a commit does not sync by itself.
+    syncs_later: bool,
 }
 
 impl ToSql for Value<'_> {
@@ -92,7 +130,7 @@ impl Sqlite {
     fn prepare(connection: Connection, path: PathBuf) -> Result<Self, RegistryError> {
         connection.set_prepared_statement_cache_capacity(128);
         let location = path.display().to_string();
-        let mut database = Self { connection, path, location, timeout: BUSY_TIMEOUT };
+        let mut database = Self { connection, path, location, timeout: BUSY_TIMEOUT, log: None, syncs_later: false };
         database.set_busy_timeout(BUSY_TIMEOUT)?;
         // Statistics are taken from a sample, so that refreshing them is quick on any size.
         database.execute_script(
@@ -100,13 +138,45 @@ impl Sqlite {
              PRAGMA cache_size = -65536; PRAGMA mmap_size = 268435456; PRAGMA analysis_limit = 1000;
              PRAGMA trusted_schema = OFF;",
         )?;
+        database.sync_as_the_journal_wants()?;
         Ok(database)
+    }
+
+    /// Leaves the syncing of commits to [`Database::make_durable`] where there is a write-ahead log.
+    fn sync_as_the_journal_wants(&mut self) -> Result<(), RegistryError> {
+        let mut mode = String::new();
+        self.query("PRAGMA journal_mode", &[], &mut |row| {
+            mode.push_str(row.text(0)?);
+            Ok(())
+        })?;
+        self.syncs_later = mode == "wal";
+        if self.syncs_later { self.execute_script("PRAGMA synchronous = NORMAL") } else { Ok(()) }
+    }
+
+    /// Syncs the write-ahead log. What a checkpoint has already taken out of it, the checkpoint has synced.
+    fn sync_log(&mut self) -> std::io::Result<()> {
+        let path = log_path(&self.path);
+        // While this connection is open, the log keeps its file; but it may not have been there when it opened.
+        let (file, _) = match self.log.take() {
+            Some(log) if std::fs::metadata(&path).is_ok_and(|m| m.ino() == log.1) => self.log.insert(log),
+            _ => match File::open(&path) {
+                Ok(file) => {
+                    let inode = file.metadata()?.ino();
+                    self.log.insert((file, inode))
+                }
+                // Another process has emptied and removed it, and synced the database before.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+                Err(error) => return Err(error),
+            },
+        };
+        file.sync_data()
     }
 
     /// Chooses the journal that the file system can bear. Kept in the file.
     pub(super) fn choose_journal(&mut self) -> Result<(), RegistryError> {
         let mode = if on_network(&self.path) { "DELETE" } else { "WAL" };
-        self.query(&format!("PRAGMA journal_mode = {mode}"), &[], &mut |_| Ok(()))
+        self.query(&format!("PRAGMA journal_mode = {mode}"), &[], &mut |_| Ok(()))?;
+        self.sync_as_the_journal_wants()
     }
 
     fn failure(&self, doing: &str, error: rusqlite::Error) -> RegistryError {
@@ -134,6 +204,7 @@ impl Sqlite {
 
 impl Database for Sqlite {
     fn execute(&mut self, sql: &str, values: &[Value<'_>]) -> Result<u64, RegistryError> {
+        PATIENCE.set((self.timeout, None));
         let run = || {
             let mut statement = self.connection.prepare_cached(sql)?;
             for (i, value) in values.iter().enumerate() {
@@ -145,6 +216,7 @@ impl Database for Sqlite {
     }
 
     fn query(&mut self, sql: &str, values: &[Value<'_>], each: EachRow<'_>) -> Result<(), RegistryError> {
+        PATIENCE.set((self.timeout, None));
         let fail = |e| self.failure("read", e);
         let mut statement = self.connection.prepare_cached(sql).map_err(fail)?;
         for (i, value) in values.iter().enumerate() {
@@ -158,18 +230,45 @@ impl Database for Sqlite {
     }
 
     fn execute_script(&mut self, sql: &str) -> Result<(), RegistryError> {
+        PATIENCE.set((self.timeout, None));
         self.connection.execute_batch(sql).map_err(|e| self.failure("write to", e))
     }
 
+    fn has_table(&mut self, name: &str) -> Result<bool, RegistryError> {
+        let mut found = false;
+        let sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1";
+        self.query(sql, &[Value::Text(name)], &mut |_| {
+            found = true;
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
     fn begin(&mut self, access: Access) -> Result<(), RegistryError> {
-        self.execute_script(match access {
-            Access::Read => "BEGIN",
-            Access::Write => "BEGIN IMMEDIATE",
-        })
+        let begun = self.execute(
+            match access {
+                Access::Read => "BEGIN",
+                Access::Write => "BEGIN IMMEDIATE",
+            },
+            &[],
+        );
+        begun.map(drop)
     }
 
     fn commit(&mut self) -> Result<(), RegistryError> {
-        self.execute_script("COMMIT")
+        self.execute("COMMIT", &[]).map(drop)
+    }
+
+    fn make_durable(&mut self) -> Result<(), RegistryError> {
+        if !self.syncs_later {
+            return Ok(());
+        }
+        self.sync_log().map_err(|e| match e.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+                RegistryError::DiskFull { location: self.location.clone() }
+            }
+            _ => store(&format!("cannot make durable what was written to registry {}", self.location), e),
+        })
     }
 
     fn rollback(&mut self) {
@@ -183,22 +282,15 @@ impl Database for Sqlite {
 
     fn optimize(&mut self) {
         // Nobody waits for statistics: if another process is writing, that one will refresh them.
-        let connection = &self.connection;
-        if connection
-            .busy_timeout(Duration::ZERO)
-            .and_then(|()| connection.execute_batch("PRAGMA optimize = 0x10002"))
-            .is_err()
-        {
+        PATIENCE.set((Duration::ZERO, None));
+        if self.connection.execute_batch("PRAGMA optimize = 0x10002").is_err() {
             tracing::debug!("statistics of registry {} were not refreshed", self.location);
-        }
-        if let Err(error) = connection.busy_timeout(self.timeout) {
-            tracing::warn!("cannot set the time to wait in registry {}: {error}", self.location);
         }
     }
 
     fn set_busy_timeout(&mut self, timeout: Duration) -> Result<(), RegistryError> {
         self.timeout = timeout.min(Duration::from_secs(24 * 3600));
-        self.connection.busy_timeout(self.timeout).map_err(|e| self.failure("open", e))
+        self.connection.busy_handler(Some(wait)).map_err(|e| self.failure("open", e))
     }
 
     fn location(&self) -> &str {
@@ -234,7 +326,7 @@ impl Database for Sqlite {
         )
     }
 
-    fn in_json_array(&self, value: &str, array: &str) -> String {
+    fn in_json_array(&self, value: &str, array: &str, _: bool) -> String {
         format!("{value} IN (SELECT value FROM json_each({array}))")
     }
 }

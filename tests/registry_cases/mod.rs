@@ -3,11 +3,13 @@
 pub(crate) mod calibrations;
 pub(crate) mod changes;
 pub(crate) mod collections;
+pub(crate) mod databases;
 pub(crate) mod datasets;
 pub(crate) mod filters;
 pub(crate) mod guards;
 pub(crate) mod provenance;
 pub(crate) mod quanta;
+pub(crate) mod reading;
 pub(crate) mod records;
 mod sqlite_faults;
 pub(crate) mod tagged;

@@ -139,7 +139,7 @@ fn what_is_no_registry_is_refused() {
 
 #[test]
 fn other_versions_are_refused() {
-    for (version, part) in [(99, "newer bunter"), (0, "bunter migrate")] {
+    for (version, part) in [(99, "newer bunter"), (1, "bunter migrate"), (0, "no way leads from there")] {
         let (_folder, path) = file();
         drop(Registry::create(&path).unwrap());
         Connection::open(&path).unwrap().execute("UPDATE bunter_schema SET value = ?1", [version]).unwrap();

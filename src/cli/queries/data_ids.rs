@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::butler::{Butler, DataIdQuery};
 use crate::cli::CliError;
-use crate::cli::output::{OutputFormat, write_rows};
+use crate::cli::output::OutputFormat;
 use crate::cli::select::{Collections, Rows, Selection, SkyRegion};
 
 /// List all data IDs of some dimensions: patches of a tract, detectors of a visit, what of one overlaps what of the other.
@@ -51,6 +51,6 @@ impl QueryDataIds {
         };
         let dimensions: Vec<&str> = self.dimensions.iter().map(String::as_str).filter(|d| !d.is_empty()).collect();
         let query = DataIdQuery { datasets, region, ..DataIdQuery::from(query) };
-        write_rows(&butler.query_data_ids(&dimensions, &query)?, self.format)
+        self.rows.write(&butler.query_data_ids(&dimensions, &query)?, self.format)
     }
 }

@@ -9,7 +9,7 @@ use clap::Args;
 
 use crate::butler::Butler;
 use crate::cli::CliError;
-use crate::cli::output::{OutputFormat, write_rows};
+use crate::cli::output::OutputFormat;
 use crate::cli::select::{Collections, Rows, Selection};
 use crate::registry::Query;
 
@@ -50,13 +50,11 @@ impl QueryDatasets {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let query = self.rows.query(&self.selection)?;
         if self.explain {
-            return write_rows(&butler.explain_datasets(&self.dataset_type, &names, &query)?, self.format);
+            return self.rows.write(&butler.explain_datasets(&self.dataset_type, &names, &query)?, self.format);
         }
         let Some(since) = self.since else {
-            return write_rows(
-                &butler.query_datasets(&self.dataset_type, &names, &query, self.find_first)?,
-                self.format,
-            );
+            let found = butler.query_datasets(&self.dataset_type, &names, &query, self.find_first)?;
+            return self.rows.write(&found, self.format);
         };
         // Changes first: what comes between the two questions is told next time, and not lost.
         let changes = butler.registry()?.changes_since(since)?;
@@ -68,7 +66,7 @@ impl QueryDatasets {
         let new: HashSet<&[u8]> = new.iter().flatten().collect();
         let rows = (0..found.len()).filter(|row| new.contains(found.value(*row))).map(|row| row as u64);
         let rows: UInt64Array = rows.take(limit.unwrap_or(usize::MAX)).collect();
-        write_rows(&arrow::compute::take_record_batch(&all, &rows)?, self.format)?;
+        self.rows.write(&arrow::compute::take_record_batch(&all, &rows)?, self.format)?;
         eprintln!("the latest change is {}", changes.number);
         Ok(())
     }

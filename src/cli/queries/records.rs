@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::butler::Butler;
 use crate::cli::CliError;
-use crate::cli::output::{OutputFormat, write_rows};
+use crate::cli::output::OutputFormat;
 use crate::cli::select::{Rows, Selection, SkyRegion};
 
 /// List the records of a dimension: its keys and what is known of them.
@@ -37,6 +37,6 @@ impl QueryDimensionRecords {
         let butler = Butler::open(&self.repository)?;
         let query = self.rows.query(&self.selection)?;
         let region = self.region.region()?;
-        write_rows(&butler.query_dimension_records_in(&self.element, &query, region.as_ref())?, self.format)
+        self.rows.write(&butler.query_dimension_records_in(&self.element, &query, region.as_ref())?, self.format)
     }
 }

@@ -48,10 +48,10 @@ pub struct Hdu {
     pub name: String,
     /// What it holds.
     pub kind: HduKind,
-    pub(super) header_start: u64,
-    pub(super) header_len: u64,
-    pub(super) data_start: u64,
-    pub(super) data_len: u64,
+    pub(in crate::datastore) header_start: u64,
+    pub(in crate::datastore) header_len: u64,
+    pub(in crate::datastore) data_start: u64,
+    pub(in crate::datastore) data_len: u64,
     pub(super) scale: f64,
     pub(super) zero: f64,
     pub(super) blank: Option<i64>,
@@ -76,7 +76,7 @@ impl Hdu {
 /// ```
 #[derive(Debug)]
 pub struct FitsFile {
-    pub(super) file: MappedFile,
+    pub(in crate::datastore) file: MappedFile,
 }
 
 impl FitsFile {
@@ -147,7 +147,7 @@ impl FitsFile {
         self.header_of(&self.hdu(index)?)
     }
 
-    pub(super) fn header_of(&self, hdu: &Hdu) -> Result<Header> {
+    pub(in crate::datastore) fn header_of(&self, hdu: &Hdu) -> Result<Header> {
         Ok(parse_header(
             self.file.range(hdu.header_start, hdu.header_len, || format!("the header of HDU {}", hdu.index))?,
         ))

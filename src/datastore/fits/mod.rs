@@ -10,7 +10,7 @@ mod tiles;
 mod write;
 mod writer;
 
-pub(crate) use card::{CARD, format_header, is_wcs, parse_header};
+pub(crate) use card::{CARD, format_header, is_end, is_structural, is_wcs, parse_header};
 pub(crate) use exposure::FitsExposure;
 pub(crate) use write::check_shapes;
 

@@ -15,6 +15,7 @@ use ::hdf5::types::FixedAscii;
 use crate::dataset::StorageClass;
 
 pub(crate) use composite::Composite;
+pub(crate) use write::{attribute, create, write_format};
 
 pub use composite::{read_coadd, read_component, read_exposure};
 pub use options::StorageOptions;

@@ -34,6 +34,10 @@ pub(super) struct CsvSource {
     /// Rows that the types were taken from; `None` for all.
     inferred: Option<u64>,
     row: u64,
+    /// All rows, where all have been looked at.
+    total: Option<u64>,
+    /// The rows that are wanted.
+    rows: std::ops::Range<u64>,
     /// Where each wanted column is among those read, which are in the file's order.
     order: Vec<usize>,
 }
@@ -107,6 +111,8 @@ impl CsvSource {
             schema: Arc::new(Schema::new(fields)),
             inferred: (!whole).then_some(seen),
             row: 0,
+            total: whole.then_some(seen),
+            rows: options.rows.clone().unwrap_or(0..u64::MAX),
             order,
         })
     }
@@ -118,12 +124,30 @@ impl BatchSource for CsvSource {
     }
 
     fn rows(&self) -> Option<u64> {
-        None
+        self.total
+    }
+
+    fn pieces(&self) -> Vec<u64> {
+        // What stands in line 1000 is known when the lines above have been read.
+        vec![self.total.unwrap_or(u64::MAX)]
     }
 
     fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
-        let Some(batch) = self.reader.next() else { return Ok(None) };
-        let batch = batch.map_err(|e| csv_error(&self.path, self.row, &e))?;
+        let batch = loop {
+            if self.row >= self.rows.end {
+                return Ok(None);
+            }
+            let Some(batch) = self.reader.next() else { return Ok(None) };
+            let batch = batch.map_err(|e| csv_error(&self.path, self.row, &e))?;
+            let rows = batch.num_rows() as u64;
+            let skip = self.rows.start.saturating_sub(self.row).min(rows);
+            let take = (self.rows.end - self.row).min(rows) - skip.min(self.rows.end - self.row);
+            self.row += skip;
+            if take > 0 {
+                break batch.slice(skip as usize, take as usize);
+            }
+            self.row += rows - skip;
+        };
         let columns = self
             .order
             .par_iter()

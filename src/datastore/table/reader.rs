@@ -2,12 +2,16 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
+use super::address::split;
 use super::csv::CsvSource;
+use super::fits_source::FitsSource;
+use super::hdf5_source::Hdf5Source;
 use super::parquet::ParquetSource;
 use super::{BatchSource, TableFormat};
 use crate::datastore::error::{DatastoreError, Result};
@@ -25,19 +29,36 @@ pub struct TableOptions {
     /// Rows of a CSV file that are looked at to find the types of its columns. `None`: all of them, or what the first 8 MiB hold
     /// of a pipe, which cannot be read twice.
     pub infer_rows: Option<usize>,
+    /// The table, in a file that may hold several: an object's path in HDF5, the number or `EXTNAME` of an extension in FITS. `None`: what the
+    /// address says (`file.h5#/data/objects`, `file.fits[2]`), else the only one there is (HDF5) or the first one (FITS).
+    pub object: Option<String>,
+    /// Only these rows, counted from 0; what is behind the last row is left out. All when `None`.
+    pub rows: Option<Range<u64>>,
 }
 
 impl Default for TableOptions {
     fn default() -> Self {
-        Self { batch_rows: 65_536, columns: None, format: None, infer_rows: None }
+        Self { batch_rows: 65_536, columns: None, format: None, infer_rows: None, object: None, rows: None }
     }
 }
 
-/// Reads a table, CSV or Parquet, as an iterator of batches in bounded memory.
+/// Reads a table, CSV, Parquet, HDF5 or FITS, as an iterator of batches in bounded memory.
 ///
-/// A CSV file has a line of column names. The type of a column is that of all its values: `Boolean`, `Int64`, `UInt64`,
+/// **CSV** has a line of column names. The type of a column is that of all its values: `Boolean`, `Int64`, `UInt64`,
 /// `Float64`, else text (numbers with leading zeros are text); an empty cell is null. Lines that begin with `#` above the names, a byte order mark, and gzip are
-/// taken away. Parquet columns have their own types, dictionaries and metadata included.
+/// taken away.
+///
+/// **Parquet** columns have their own types, dictionaries and metadata included.
+///
+/// **HDF5**: a one-dimensional compound dataset (h5py, `PyTables`, astropy; pandas with `format="table"`), or a group of datasets with the same number of
+/// rows, one a column. Integers, reals, logicals, texts of fixed and of variable length; arrays become fixed-size lists, sequences of variable length lists.
+/// Attributes are metadata.
+///
+/// **FITS**: a binary table with columns of any form. Unsigned integers (`TZERO`) are such, `TNULL` is null, other scaled columns are `Float64`, arrays
+/// are fixed-size lists in the shape of `TDIM`, cells in the heap lists; bits are logicals, complex numbers lists of 2.
+/// `TUNIT`, `TCOMM` and `TUCD` are a field's metadata `unit`, `description`, `ucd`; the header's other cards are the schema's, `fits:header`.
+///
+/// `docs/tables.md` has the whole mapping.
 ///
 /// ```
 /// use bunter::datastore::{TableOptions, TableReader};
@@ -71,7 +92,8 @@ impl TableReader {
     /// [`DatastoreError::NoSuchColumn`] with the near miss; [`DatastoreError::Damaged`].
     #[expect(clippy::needless_pass_by_value, reason = "options are written where they are needed")]
     pub fn open(path: impl AsRef<Path>, options: TableOptions) -> Result<Self> {
-        let path = path.as_ref();
+        let (path, object) = split(path.as_ref());
+        let (path, object) = (path.as_path(), options.object.as_deref().or(object.as_deref()));
         let mut file = File::open(path).map_err(|e| DatastoreError::io("open", path, e))?;
         let meta = file.metadata().map_err(|e| DatastoreError::io("look at", path, e))?;
         if meta.is_dir() {
@@ -83,12 +105,20 @@ impl TableReader {
             Some(format) => format,
             None => TableFormat::detect(path, &start)?,
         };
+        if let (Some(object), TableFormat::Csv | TableFormat::Parquet) = (object, format) {
+            return Err(DatastoreError::unsupported(
+                path,
+                format!("is {format}, which has no table `{object}` within"),
+            ));
+        }
+        if !meta.is_file() && format != TableFormat::Csv {
+            return Err(DatastoreError::unsupported(path, format!("is a pipe: {format} is read from files only")));
+        }
         let source: Box<dyn BatchSource> = match format {
             TableFormat::Csv => Box::new(CsvSource::open(path, file, start, meta.is_file(), &options)?),
-            TableFormat::Parquet if meta.is_file() => Box::new(ParquetSource::open(path, file, &options)?),
-            TableFormat::Parquet => {
-                return Err(DatastoreError::unsupported(path, "is a pipe: Parquet is read from files only"));
-            }
+            TableFormat::Parquet => Box::new(ParquetSource::open(path, file, &options)?),
+            TableFormat::Hdf5 => Box::new(Hdf5Source::open(path, object, &options)?),
+            TableFormat::Fits => Box::new(FitsSource::open(path, object, start.starts_with(&[0x1f, 0x8b]), &options)?),
         };
         Ok(Self { path: path.to_owned(), format, source, failed: false })
     }
@@ -108,9 +138,27 @@ impl TableReader {
         self.format
     }
 
-    /// The number of rows, where it is known without reading them.
+    /// The number of rows of the table, where it is known without reading them.
     pub fn num_rows(&self) -> Option<u64> {
         self.source.rows()
+    }
+
+    /// The table in pieces that are read on their own without loss, to be shared out: how many rows each has, in the order of the table. Parquet's are
+    /// its row groups, others are cut every so many rows; a CSV file is one piece. Give them back as [`TableOptions::rows`].
+    ///
+    /// ```
+    /// use bunter::datastore::{TableOptions, TableReader};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("stars.csv");
+    /// std::fs::write(&path, "id\n1\n2\n3\n")?;
+    /// assert_eq!(TableReader::open(&path, TableOptions::default())?.pieces(), [3]);
+    /// let mut second = TableOptions::default();
+    /// second.rows = Some(1..2);
+    /// assert_eq!(TableReader::open(&path, second)?.next().transpose()?.map(|b| b.num_rows()), Some(1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn pieces(&self) -> Vec<u64> {
+        self.source.pieces()
     }
 }
 
@@ -126,6 +174,11 @@ impl Iterator for TableReader {
         self.failed = next.is_err();
         next.transpose()
     }
+}
+
+/// The rows asked for among those there are.
+pub(super) fn clamp(rows: Option<&Range<u64>>, total: u64) -> Range<u64> {
+    rows.map_or(0..total, |r| r.start.min(total)..r.end.clamp(r.start.min(total), total))
 }
 
 /// Where the columns asked for are among those there are.

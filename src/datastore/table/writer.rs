@@ -9,6 +9,9 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use tempfile::NamedTempFile;
 
+use super::address::split;
+use super::fits_sink::FitsSink;
+use super::hdf5_sink::Hdf5Sink;
 use super::parquet::ParquetSink;
 use super::{BatchSink, TableFormat};
 use crate::datastore::error::{DatastoreError, Result};
@@ -24,11 +27,16 @@ pub struct TableWriterOptions {
     pub keep_existing: bool,
 }
 
-/// Writes a table, CSV or Parquet, batch by batch.
+/// Writes a table, CSV, Parquet, HDF5 or FITS, batch by batch.
 ///
 /// Rows go to a temporary file in the same folder, whose name begins with a dot. [`finish`](Self::finish) syncs it and gives it its name, in place of a file
 /// that had it; dropped before, nothing is left. CSV holds every digit of a float; Parquet is compressed by zstd and keeps nulls,
 /// dictionaries and the schema's metadata.
+///
+/// HDF5 files have one group of one-dimensional datasets, one a column, in chunks packed by gzip and shuffled, which any HDF5 tool reads; `file.h5#/data/objects` names the group (else
+/// `table`). Nulls are in a dataset `<column>.valid` beside. FITS files have one binary table after an empty primary unit, with `DATASUM` and `CHECKSUM`; `file.fits[OBJECTS]` gives its
+/// `EXTNAME`. Null integers become `TNULL`, null reals the NaN of ones alone, null texts begin with a NUL. What neither has a form for (dictionaries, dates) is
+/// written as what it is made of, with a note of its type, so that it reads back as it was; what cannot be written is refused by the column's name. `docs/tables.md` has the whole mapping.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -76,11 +84,15 @@ impl TableWriter {
     /// # Errors
     /// Those of [`create`](Self::create), and [`DatastoreError::AlreadyExists`] where asked for.
     pub fn create_with(path: impl AsRef<Path>, schema: SchemaRef, options: &TableWriterOptions) -> Result<Self> {
-        let path = path.as_ref();
+        let (path, object) = split(path.as_ref());
+        let path = path.as_path();
         let format = match options.format {
             Some(format) => format,
             None => TableFormat::of_name(path)?,
         };
+        if let (Some(object), TableFormat::Csv | TableFormat::Parquet) = (&object, format) {
+            return Err(DatastoreError::unsupported(path, format!("{format} files have no table `{object}` within")));
+        }
         // A link stays one: the file that it leads to is replaced.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         if let Ok(meta) = fs::symlink_metadata(&path) {
@@ -96,7 +108,7 @@ impl TableWriter {
         }
         let gzip = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("gz"));
         if gzip {
-            return Err(DatastoreError::unsupported(&path, "compressed CSV is read, not written; write `.parquet`"));
+            return Err(DatastoreError::unsupported(&path, "compressed files are read, not written; write `.parquet`"));
         }
         let folder = parent(&path);
         let mut prefix = std::ffi::OsString::from(".");
@@ -113,6 +125,8 @@ impl TableWriter {
         let sink: Box<dyn BatchSink> = match format {
             TableFormat::Csv => Box::new(CsvSink::new(&path, file, &schema)?),
             TableFormat::Parquet => Box::new(ParquetSink::new(&path, file, &schema)?),
+            TableFormat::Hdf5 => Box::new(Hdf5Sink::new(&path, temporary.path(), file, object.as_deref(), &schema)?),
+            TableFormat::Fits => Box::new(FitsSink::new(&path, file, &folder, object.as_deref(), &schema)?),
         };
         Ok(Self { path, temporary, sink, schema, keep_existing: options.keep_existing, rows: 0 })
     }
@@ -168,7 +182,7 @@ impl CsvSink {
     fn new(path: &Path, file: File, schema: &SchemaRef) -> Result<Self> {
         if let Some(nested) = schema.fields().iter().find(|f| f.data_type().is_nested()) {
             let what = format!(
-                "column `{}` is a {}, which CSV cannot hold; write `.parquet`",
+                "column `{}` is a {}, which CSV cannot hold; write `.parquet`, `.h5` or `.fits`",
                 nested.name(),
                 nested.data_type()
             );

@@ -3,6 +3,7 @@
 mod display;
 mod error;
 mod ids;
+mod moment;
 mod parse;
 mod scope;
 mod terms;

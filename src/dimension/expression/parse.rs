@@ -9,14 +9,16 @@ const MAX_NESTING: usize = 100;
 /// Deepest tree, chains of AND and OR included. `SQLite` refuses 1000.
 const MAX_DEPTH: usize = 400;
 
-const KEYWORDS: [&str; 9] = ["AND", "OR", "NOT", "IN", "GLOB", "IS", "NULL", "TRUE", "FALSE"];
+const KEYWORDS: [&str; 10] = ["AND", "OR", "NOT", "IN", "GLOB", "IS", "NULL", "TRUE", "FALSE", "OVERLAPS"];
 
 impl Expression {
     /// Reads an expression.
     ///
     /// Loosest first: `OR`, `AND`, `NOT`, then `a < b` (also `<= > >= = !=`), `x IN (1, 3..7, 10..20:2)` with inclusive
     /// ranges, `x NOT IN (…)`, `x GLOB 'a*'`, `x IS NULL`, `x IS NOT NULL`, `TRUE`, `FALSE`, parentheses. Texts are in
-    /// single quotes, with a quote inside written twice. Keywords are read in either case. Names are not checked here but
+    /// single quotes, with a quote inside written twice. `T'2025-01-01T12:00:00'` is a moment of TAI (also `T'60676.5'`, a
+    /// modified Julian date), and `visit.timespan OVERLAPS (T'2025-01-01', T'2025-02-01')` is true for what was open between
+    /// the two, the second not included. Keywords are read in either case. Names are not checked here but
     /// where the expression is used ([`Scope`](super::Scope)).
     ///
     /// # Errors
@@ -32,7 +34,25 @@ impl Expression {
     /// # Ok::<(), bunter::ExpressionError>(())
     /// ```
     pub fn parse(text: &str) -> Result<Self, ExpressionError> {
-        let mut parser = Parser { text, tokens: tokens(text)?, at: 0, nesting: 0 };
+        Self::parse_with(text, &[])
+    }
+
+    /// [`parse`](Self::parse), with values for the names that stand in the text behind a colon: `visit > :first`. A value is
+    /// never read as a part of the expression, whatever is in it. Values that are not asked for are no error.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse), and for a name that has no value, with the nearest one that has.
+    ///
+    /// ```
+    /// use bunter::{Expression, Literal};
+    ///
+    /// let values = [("name".to_owned(), Literal::Str("Barnard's star".to_owned()))];
+    /// let tree = Expression::parse_with("visit.target_name = :name", &values)?;
+    /// assert_eq!(tree.to_string(), "visit.target_name = 'Barnard''s star'");
+    /// # Ok::<(), bunter::ExpressionError>(())
+    /// ```
+    pub fn parse_with(text: &str, values: &[(String, Literal)]) -> Result<Self, ExpressionError> {
+        let mut parser = Parser { text, values, tokens: tokens(text)?, at: 0, nesting: 0 };
         if parser.token() == &Token::End {
             return Err(parser.error("it is empty").with_hint("write something like: visit > 1000 AND band = 'r'"));
         }
@@ -54,6 +74,7 @@ impl Expression {
 
 struct Parser<'a> {
     text: &'a str,
+    values: &'a [(String, Literal)],
     tokens: Vec<(usize, Token)>,
     at: usize,
     nesting: usize,
@@ -168,6 +189,9 @@ impl Parser<'_> {
             }
             return Ok(Expression::IsNull { operand, negated });
         }
+        if self.keyword("OVERLAPS") {
+            return self.overlaps(&operand);
+        }
         let negated = self.keyword("NOT");
         if self.keyword("IN") {
             return Ok(Expression::In { operand, items: self.items()?, negated });
@@ -207,6 +231,76 @@ impl Parser<'_> {
         Ok(Expression::Compare(comparison, operand, self.operand()?))
     }
 
+    /// What is behind `x.timespan OVERLAPS`: a moment or two of them. Spans are half open, so the tree is two comparisons,
+    /// which every executor knows.
+    fn overlaps(&mut self, operand: &Operand) -> Result<Expression, ExpressionError> {
+        let end = |which: &str| match operand {
+            Operand::Identifier { element, field: None } if element == "timespan" => {
+                Some(Operand::Identifier { element: element.clone(), field: Some(which.to_owned()) })
+            }
+            Operand::Identifier { element, field: Some(field) } if field == "timespan" => {
+                Some(Operand::Identifier { element: element.clone(), field: Some(format!("timespan_{which}")) })
+            }
+            _ => None,
+        };
+        let (Some(begin), Some(stop)) = (end("begin"), end("end")) else {
+            return Err(self.error("only spans of time overlap in an expression").with_hint(
+                "write visit.timespan OVERLAPS (T'2025-01-01', T'2025-02-01'); for the sky there is --region",
+            ));
+        };
+        let both = |before: Comparison, last: f64, first: f64| {
+            let literal = |v| Operand::Literal(Literal::Float(v));
+            Expression::And(
+                Box::new(Expression::Compare(before, begin, literal(last))),
+                Box::new(Expression::Compare(Comparison::Gt, stop, literal(first))),
+            )
+        };
+        if !self.symbol("(") {
+            let moment = self.moment()?;
+            return Ok(both(Comparison::Le, moment, moment));
+        }
+        let start_at = self.at;
+        let first = self.moment()?;
+        self.expect(",")?;
+        let last = self.moment()?;
+        self.expect(")")?;
+        if last <= first {
+            self.at = start_at;
+            return Err(self.error("this span of time is empty").with_hint("write the earlier moment first"));
+        }
+        Ok(both(Comparison::Lt, last, first))
+    }
+
+    fn moment(&mut self) -> Result<f64, ExpressionError> {
+        let start_at = self.at;
+        if matches!(self.token(), Token::Time(_) | Token::Symbol(":"))
+            && let Literal::Float(moment) = self.literal()?
+        {
+            return Ok(moment);
+        }
+        self.at = start_at;
+        Err(self.error(format!("expected a time, found {}", self.token().shown())).with_hint("write T'2025-01-01'"))
+    }
+
+    /// `:name`, where a value may be given for it.
+    fn bound(&mut self) -> Result<Literal, ExpressionError> {
+        let Some((_, Token::Word(name))) = self.tokens.get(self.at + 1) else {
+            return Err(self.error("expected a value, found `:`").with_hint("a name stands behind it: visit > :first"));
+        };
+        let Some((_, value)) = self.values.iter().find(|(known, _)| known == name) else {
+            let error = self.error(format!("`:{name}` has no value"));
+            return Err(match near_miss(name, self.values.iter().map(|(known, _)| known.as_str())) {
+                Some(near) => error.with_hint(format!("did you mean `:{near}`?")),
+                None => error.with_hint(format!("give it one: --bind {name}=VALUE")),
+            });
+        };
+        if matches!(value, Literal::Float(v) if !v.is_finite()) {
+            return Err(self.error(format!("the value of `:{name}` is not a finite number")));
+        }
+        self.at += 2;
+        Ok(value.clone())
+    }
+
     fn operand(&mut self) -> Result<Operand, ExpressionError> {
         if let Token::Word(word) = self.token() {
             if KEYWORDS.iter().any(|k| word.eq_ignore_ascii_case(k)) {
@@ -228,7 +322,8 @@ impl Parser<'_> {
                 Token::Str(text) => Ok(Literal::Str(text)),
                 other => Err(self.error(format!("expected a value, found {}", other.shown()))),
             },
-            Token::Float(v) => {
+            Token::Symbol(":") => self.bound(),
+            Token::Float(v) | Token::Time(v) => {
                 let value = *v;
                 self.at += 1;
                 Ok(Literal::Float(value))
@@ -370,6 +465,62 @@ mod tests {
         assert_eq!(shown, "cannot read expression: expected a value, found `AND`\n  visit = AND\n          ^");
         assert!(fails("visit = 5 adn band = 'r'").hint().unwrap().contains("AND"));
         assert!(fails(&format!("{} =", "x".repeat(1_000_000))).to_string().len() < 400);
+    }
+
+    #[test]
+    fn values_are_bound_and_never_read() {
+        let values = [
+            ("first".to_owned(), Literal::Int(-5)),
+            ("name".to_owned(), Literal::Str("x' OR TRUE OR 'y".to_owned())),
+            ("begin".to_owned(), Literal::Float(60000.5)),
+            ("bad".to_owned(), Literal::Float(f64::NAN)),
+        ];
+        let shown = |text: &str| Expression::parse_with(text, &values).map(|tree| tree.to_string());
+        assert_eq!(
+            shown("visit > :first AND a IN (:first, :name)").unwrap(),
+            "visit > -5 AND a IN (-5, 'x'' OR TRUE OR ''y')"
+        );
+        assert_eq!(shown("timespan OVERLAPS :begin"), shown("timespan OVERLAPS T'60000.5'"));
+        assert!(shown("visit IN (1..9:2, :first)").is_ok());
+        for (text, part) in [
+            ("visit = :frist", "did you mean `:first`?"),
+            ("visit = :nothing_like_it", "--bind nothing_like_it=VALUE"),
+            ("visit = :", "expected a value"),
+            ("visit = :bad", "finite"),
+            ("visit = -:first", "expected a number"),
+        ] {
+            let error = shown(text).unwrap_err().to_string();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+        assert!(fails("visit = :first").to_string().contains("has no value"));
+    }
+
+    #[test]
+    fn spans_of_time_are_comparisons() {
+        let same = |a: &str, b: &str| assert_eq!(Expression::parse(a).unwrap(), Expression::parse(b).unwrap(), "{a}");
+        same(
+            "visit.timespan OVERLAPS (T'2025-01-01', T'2025-01-02T12:00')",
+            "visit.timespan_begin < 60677.5 AND visit.timespan_end > 60676.0",
+        );
+        same("timespan overlaps t'60676'", "timespan.begin <= 60676.0 AND timespan.end > 60676.0");
+        same(
+            "NOT timespan OVERLAPS T'60676' OR a = 1",
+            "NOT (timespan.begin <= 60676.0 AND timespan.end > 60676.0) OR a = 1",
+        );
+        for (text, part) in [
+            ("timespan OVERLAPS (T'2025-01-02', T'2025-01-01')", "empty"),
+            ("timespan OVERLAPS (T'2025-01-02', T'2025-01-02')", "empty"),
+            ("timespan OVERLAPS 5", "expected a time, found `5`"),
+            ("timespan OVERLAPS (T'2025-01-02')", "expected `,`"),
+            ("visit_detector.region OVERLAPS CIRCLE(1, 2, 3)", "--region"),
+            ("5 OVERLAPS T'2025-01-01'", "only spans"),
+            ("visit.timespan_begin > T'2025-02-30'", "no such day"),
+            ("visit.timespan_begin > T'", "never closed"),
+            ("visit.timespan_begin > -T'60676'", "expected a number"),
+        ] {
+            let error = fails(text).to_string();
+            assert!(error.contains(part), "{text}: {error}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! [`Scope`]: which names an expression may use, and what they mean.
 
 use super::{Expression, InItem, Literal, Operand};
-use crate::dimension::{Column, ColumnType, DimensionError, DimensionGroup, Element, Universe, near_miss};
+use crate::dimension::{Column, ColumnType, DimensionError, DimensionGroup, Element, near_miss};
 
 /// The names that an expression over a group of dimensions may use. Every executor resolves names through this, so that
 /// all agree in meaning and in what they refuse.
@@ -57,7 +57,7 @@ impl Scope {
     /// [`DimensionError::UnknownDimension`], [`DimensionError::UnknownColumn`], [`DimensionError::AmbiguousColumn`],
     /// [`DimensionError::OutOfScope`].
     pub fn resolve(&self, element: &str, field: Option<&str>) -> Result<ResolvedColumn, DimensionError> {
-        let universe = Universe::builtin();
+        let universe = self.group.universe();
         let found = match universe.element(element) {
             Ok(found) => found,
             Err(unknown) if field.is_none() => return self.bare(element, unknown),
@@ -176,6 +176,7 @@ const fn literal_type(literal: &Literal) -> ColumnType {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dimension::Universe;
 
     fn check(dimensions: &[&str], text: &str) -> Result<(), String> {
         let group = Universe::builtin().group(dimensions.iter().copied()).unwrap();

@@ -13,6 +13,8 @@ pub(super) enum Token {
     Float(f64),
     /// A text without its quotes.
     Str(String),
+    /// `T'2025-01-01'`: a moment, the modified Julian date of TAI.
+    Time(f64),
     /// Punctuation.
     Symbol(&'static str),
     /// The end of the text.
@@ -26,6 +28,7 @@ impl Token {
             Self::Word(w) => format!("`{w}`"),
             Self::Int(v) => format!("`{v}`"),
             Self::Float(v) => format!("`{v:?}`"),
+            Self::Time(v) => format!("the time MJD {v:?}"),
             Self::Str(s) => format!("'{}'", s.chars().take(40).collect::<String>()),
             Self::Symbol(s) => format!("`{s}`"),
             Self::End => "the end".to_owned(),
@@ -50,7 +53,14 @@ pub(super) fn tokens(text: &str) -> Result<Vec<(usize, Token)>, ExpressionError>
             at += c.len_utf8();
             continue;
         }
-        let (token, length) = if c == '\'' {
+        let (token, length) = if matches!(c, 'T' | 't') && rest(text, at + 1).starts_with('\'') {
+            let (token, length) = string(text, at + 1)?;
+            let Token::Str(value) = token else { return Err(ExpressionError::new(text, at, "expected a time")) };
+            (
+                Token::Time(super::moment::mjd(&value).map_err(|reason| super::moment::error(text, at, reason))?),
+                length + 1,
+            )
+        } else if c == '\'' {
             string(text, at)?
         } else if c.is_ascii_digit() {
             number(text, at)?

@@ -146,6 +146,15 @@ impl IntView<'_> {
         with_view!(Self, self, v => name(v))
     }
 
+    /// The column in place, when it is of 64-bit integers that lie side by side.
+    pub(super) fn words(&self) -> Option<&[u64]> {
+        match self {
+            Self::U64(v) => v.as_slice(),
+            Self::I64(v) => v.as_slice().map(bytemuck::cast_slice),
+            _ => None,
+        }
+    }
+
     /// The value of a row.
     pub(super) fn exact(&self, row: usize) -> i128 {
         with_view!(Self, self, v => v.get(row).map_or(0, |v| i128::from(*v)))

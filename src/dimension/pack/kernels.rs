@@ -151,7 +151,7 @@ pub(super) fn bits<T: Int>(numbers: &[u64], shift: u32, mask: u64, first: u64, o
 }
 
 /// 2^52: from here to 2^53, floating-point numbers are the integers.
-const INTEGERS: f64 = 4_503_599_627_370_496.0;
+pub(super) const INTEGERS: f64 = 4_503_599_627_370_496.0;
 /// Numbers below this are exact in every step of [`Divisor`].
 pub(super) const EXACT: u64 = 1 << 52;
 
@@ -177,8 +177,8 @@ pub(super) fn floats(numbers: &[u64], shift: u32, mask: u64, out: &mut [f64]) {
 /// at a time where the machine has vectors of 256 bits.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Divisor {
-    by: f64,
-    reciprocal: f64,
+    pub(super) by: f64,
+    pub(super) reciprocal: f64,
 }
 
 impl Divisor {
@@ -207,45 +207,6 @@ pub(super) fn digit<T: Int>(x: &mut [f64], divisor: Divisor, first: u64, out: &m
         *out = T::narrow((r + INTEGERS).to_bits().wrapping_add(first));
     }
 }
-
-/// All digits of a mixed radix at once, each into its output, which are as many as there are divisors and one; whether any
-/// number is above `top`. Every number is divided in registers, from the integer to its last digit.
-macro_rules! all_digits {
-    ($name:ident, $last:ident, $($out:ident $k:tt),+; $n:tt) => {
-        #[inline(always)]
-        pub(super) fn $name(
-            numbers: &[u64],
-            shift: u32,
-            mask: u64,
-            top: u64,
-            divisors: [Divisor; $n],
-            firsts: [u64; $n + 1],
-            [$($out,)+ $last]: [&mut [u64]; $n + 1],
-        ) -> bool {
-            let mut above = Above::new(top);
-            let firsts = firsts.map(|first| first.wrapping_sub(INTEGERS.to_bits()));
-            let outs = numbers.iter().zip($last)$(.zip($out))+;
-            for all_digits!(@pattern number $last $($out)+) in outs {
-                let digits = (number >> shift) & mask;
-                above.look(digits);
-                let mut x = float(digits);
-                $(
-                    let (q, r) = divisors[$k].divide(x);
-                    *$out = (r + INTEGERS).to_bits().wrapping_add(firsts[$k]);
-                    x = q;
-                )+
-                *$last = (x + INTEGERS).to_bits().wrapping_add(firsts[$n]);
-            }
-            above.found()
-        }
-    };
-    (@pattern $a:ident $b:ident $c:ident) => { (($a, $b), $c) };
-    (@pattern $a:ident $b:ident $c:ident $d:ident) => { ((($a, $b), $c), $d) };
-    (@pattern $a:ident $b:ident $c:ident $d:ident $e:ident) => { (((($a, $b), $c), $d), $e) };
-}
-all_digits!(two_digits, z, a 0; 1);
-all_digits!(three_digits, z, a 0, b 1; 2);
-all_digits!(four_digits, z, a 0, b 1, c 2; 3);
 
 /// Takes a digit out that nobody asked for.
 #[inline(always)]

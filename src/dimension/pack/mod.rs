@@ -28,6 +28,7 @@ mod error;
 mod identifier;
 mod kernels;
 mod layout;
+mod lines;
 mod names;
 mod packed_table;
 mod packer;

@@ -4,7 +4,9 @@
 
 use std::ops::Range;
 
-use super::column::IntViewMut;
+use ndarray::ArrayViewMut1;
+
+use super::column::{Int, IntViewMut, with_view};
 use super::kernels::STEP;
 use super::rows::Faults;
 
@@ -32,5 +34,24 @@ pub(super) fn contiguous<'a>(column: &'a mut IntViewMut<'_>, rows: Range<usize>)
         IntViewMut::U64(v) => v.as_slice_mut().map(|v| &mut v[rows]),
         IntViewMut::I64(v) => v.as_slice_mut().map(|v| bytemuck::cast_slice_mut(&mut v[rows])),
         _ => None,
+    }
+}
+
+/// Integers into a column of another type or with gaps.
+#[inline(always)]
+pub(super) fn store(ids: &[u64], out: &mut IntViewMut<'_>) {
+    #[inline(always)]
+    fn put<T: Int>(ids: &[u64], out: &mut ArrayViewMut1<'_, T>) {
+        for (out, id) in out.iter_mut().zip(ids) {
+            *out = T::narrow(*id);
+        }
+    }
+    with_view!(IntViewMut, out, v => put(ids, v));
+}
+
+/// One integer into a column.
+pub(super) fn put<T: Int>(view: &mut ArrayViewMut1<'_, T>, row: usize, value: u64) {
+    if let Some(place) = view.get_mut(row) {
+        *place = T::narrow(value);
     }
 }
