@@ -37,7 +37,10 @@ pub use dimension::{
     RubinControllers, Scope, Universe, UniverseChanges, Unpacked, UnpackedColumn,
 };
 pub use registry::{
-    ChainEdit, Change, ChangeKind, Changes, CollectionState, FoldSummary, Inserted, Migration, NewDataset, OrderBy, Ownership, ProvenanceRecord, PruneReport, QuantumRecord, QuantumStatus, Query, RecordBatchOf, RegionEvent, RegionEventKind, RegionMoment, RegionState, RegionUpdate, RegionUpdateReport, RegionUse, Registry, RegistryAddress, RegistryAsOf, RegistryError, RegistryReader, ServerAddress, VisitDetectorQuery,
+    ChainEdit, Change, ChangeKind, Changes, CollectionState, FoldSummary, Inserted, Migration, NewDataset, OrderBy,
+    Ownership, ProvenanceRecord, PruneReport, QuantumRecord, QuantumStatus, Query, RecordBatchOf, RegionEvent,
+    RegionEventKind, RegionMoment, RegionState, RegionUpdate, RegionUpdateReport, RegionUse, Registry, RegistryAddress,
+    RegistryAsOf, RegistryError, RegistryReader, ServerAddress, VisitDetectorQuery,
 };
 pub use skymap::{
     CellInfo, FoundPatches, InnerRegion, Layout, OverlapColumns, PatchInfo, Projection, SkyMap, SkyMapConfig,

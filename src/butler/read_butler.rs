@@ -31,7 +31,7 @@ impl ReadButler {
     pub fn open(root: impl AsRef<Path>) -> Result<Self, ButlerError> {
         let root = root.as_ref();
         let config = super::RepositoryConfig::read(root)?;
-        let registry = Registry::open_read_only(config.registry_path(root)?)?;
+        let registry = Registry::open_read_only_at(&config.registry_address(root)?)?;
         Ok(Self { butler: Butler::with_reader(root, Arc::new(registry)) })
     }
 

@@ -11,9 +11,9 @@
 //! Left out: the bytes of datasets (`datastore`), overlaps on the sky and what ranks read (`snapshot`), who may write to which
 //! run (`butler`). WCSs are opaque bytes here, and of a region only where it lies is looked at, to find it again.
 
+mod address;
 mod calibrations;
 mod changes;
-mod address;
 mod collections;
 mod columns;
 mod contract;
@@ -30,13 +30,13 @@ mod guards;
 mod handle;
 mod lock_holder;
 mod members;
-mod provenance;
 #[cfg(feature = "mysql")]
 mod mysql;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod passwords;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod provenance;
 mod quantum;
 mod record_batches;
 mod region_history;
@@ -48,9 +48,9 @@ mod sqlite;
 mod tagged;
 mod visit_detectors;
 
+pub use address::{RegistryAddress, ServerAddress};
 pub use changes::{Change, ChangeKind, Changes};
 pub use collections::ChainEdit;
-pub use address::{RegistryAddress, ServerAddress};
 pub use contract::{OrderBy, Query, RegistryReader};
 pub use dataset_writer::{NewDataset, PruneReport};
 pub use error::RegistryError;

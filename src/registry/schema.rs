@@ -233,7 +233,11 @@ const STEPS: [Step; 2] = [
         what: "adds the history of regions, where regions lie on the sky, and the names of detectors in their rafts",
         work: upgrade_from_1,
     },
-    Step { from: 2, what: "adds TAGGED and CALIBRATION collections, owners of runs, provenance and the sequence of changes", work: upgrade_from_2 },
+    Step {
+        from: 2,
+        what: "adds TAGGED and CALIBRATION collections, owners of runs, provenance and the sequence of changes",
+        work: upgrade_from_2,
+    },
 ];
 
 /// Refuses a database that is not a registry, or one of another version.

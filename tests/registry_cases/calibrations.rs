@@ -1,6 +1,7 @@
 use bunter::{Query, Registry, RegistryError, RegistryReader, Selection, Snapshot, Timespan};
 
 use super::*;
+use arrow::array::Array as _;
 
 fn id(number: u128) -> Uuid {
     Uuid::from_u128(number)
