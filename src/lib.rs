@@ -19,14 +19,15 @@ pub mod wcs;
 
 pub use butler::{
     Butler, ButlerError, Damage, DataIdQuery, DiscreteSkyMapOptions, Found, ImageOnSky, Improved, IngestEvent,
-    IngestFailure, IngestOptions, IngestReport, OverlapQuery, OverlapStream, RegionSource, RepositoryConfig, Storage,
-    UpdateRegionsOptions, VerifyReport, VisitOptions, VisitProgress, VisitReport, packer_of,
+    IngestFailure, IngestOptions, IngestReport, OverlapQuery, OverlapStream, Pruned, ReadButler, RegionSource,
+    RepositoryConfig, Storage, UpdateRegionsOptions, VerifyReport, VisitOptions, VisitProgress, VisitReport, Watcher,
+    packer_of,
 };
 pub use camera::{FocalPlane, Pointing, Pointings};
 pub use dataset::{
-    Coadd, Collection, CollectionNameError, CollectionType, DatasetRef, DatasetType, Exposure, FileRecord, FitsLayout,
-    FitsMask, FitsPlane, FitsVariance, Format, MaskMeaning, MaskPlanes, PathTemplate, StorageClass, TemplateError,
-    check_collection_name,
+    Coadd, Collection, CollectionNameError, CollectionSearch, CollectionSearchError, CollectionType, DatasetRef,
+    DatasetType, Exposure, FileRecord, FitsLayout, FitsMask, FitsPlane, FitsVariance, Format, MaskMeaning, MaskPlanes,
+    PathTemplate, SearchStep, StorageClass, TemplateError, Timespan, TimespanError, check_collection_name,
 };
 pub use dimension::{
     Alias, Aliases, BadRow, BadRows, BandCodes, Column, ColumnType, Comparison, DEFAULT_BANDS, DataId, DimensionError,
@@ -36,9 +37,10 @@ pub use dimension::{
     RubinControllers, Scope, Universe, UniverseChanges, Unpacked, UnpackedColumn,
 };
 pub use registry::{
-    FoldSummary, Inserted, Migration, NewDataset, OrderBy, QuantumRecord, QuantumStatus, Query, RecordBatchOf,
-    RegionEvent, RegionEventKind, RegionMoment, RegionState, RegionUpdate, RegionUpdateReport, RegionUse, Registry,
-    RegistryAddress, RegistryAsOf, RegistryError, RegistryReader, ServerAddress, VisitDetectorQuery,
+    ChainEdit, Change, ChangeKind, Changes, CollectionState, FoldSummary, Inserted, Migration, NewDataset, OrderBy,
+    Ownership, ProvenanceRecord, PruneReport, QuantumRecord, QuantumStatus, Query, RecordBatchOf, RegionEvent,
+    RegionEventKind, RegionMoment, RegionState, RegionUpdate, RegionUpdateReport, RegionUse, Registry, RegistryAddress,
+    RegistryAsOf, RegistryError, RegistryReader, ServerAddress, VisitDetectorQuery,
 };
 pub use skymap::{
     CellInfo, FoundPatches, InnerRegion, Layout, OverlapColumns, PatchInfo, Projection, SkyMap, SkyMapConfig,

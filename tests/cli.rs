@@ -42,6 +42,17 @@ const COMMANDS: &[&str] = &[
     "preview",
     "measure-stars",
     "verify",
+    "associate",
+    "certify-calibrations",
+    "collection-chain",
+    "decertify-calibrations",
+    "give-run",
+    "provenance",
+    "prune-datasets",
+    "query-calibrations",
+    "remove-collections",
+    "seal-run",
+    "watch",
 ];
 
 #[test]

@@ -108,6 +108,58 @@ contract! {
         bad_quanta_are_refused
         a_fold_is_all_or_nothing_and_repeatable
     }
+    tagged {
+        tagged_datasets_are_found
+        tagged_collections_are_searched_at_their_place
+        a_dataset_in_two_collections_comes_once
+        one_dataset_a_name_in_a_tagged_collection
+        associating_wants_what_exists
+        disassociated_datasets_stay
+        each_type_has_its_own_path
+        a_search_explains_itself
+        chains_are_edited
+        edits_that_cannot_be
+        chains_obey_a_list
+        collections_are_removed
+        a_search_is_a_value
+    }
+    calibrations {
+        lookups_by_time
+        unbounded_validity
+        clashes_are_named
+        certifying_wants_what_exists
+        decertifying_shortens_and_cuts
+        ranges_obey_a_list
+        flavours_are_chosen_by_collection
+        a_search_without_a_time_passes_calibrations_over
+        lookups_by_visit
+        bad_lookups_are_refused
+        the_table_of_ranges
+    }
+    provenance {
+        the_first_writes_and_others_compare
+        a_difference_is_told_by_key_and_refused
+        provenance_is_of_runs_and_has_names
+        numbers_and_texts_differ
+    }
+    changes {
+        one_number_a_transaction
+        only_what_is_new_comes
+        what_went_is_told
+        the_last_row_removed_and_another_written
+        everything_that_changes_is_told
+        numbers_of_other_registries_are_refused
+        a_refused_write_is_no_change
+    }
+    guards {
+        who_makes_a_run_owns_it
+        a_sealed_run_is_not_written_to
+        another_s_run_is_not_written_to
+        another_s_collections_are_not_changed
+        what_others_use_is_not_pruned
+        what_is_picked_is_unlinked_first
+        unlinking_wants_the_right_to
+    }
     databases {
         texts_compare_by_bytes
         blanks_at_the_end_count

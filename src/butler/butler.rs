@@ -156,6 +156,10 @@ impl Butler {
         Ok(Self::with_parts(&self.root, Arc::clone(&registry) as Arc<dyn RegistryReader + Send + Sync>, Some(registry)))
     }
 
+    pub(super) const fn sky_maps(&self) -> &Mutex<HashMap<String, Arc<SkyMap>>> {
+        &self.sky_maps
+    }
+
     /// The registry, shared; none in a butler that was opened from a snapshot.
     pub(super) fn registry_handle(&self) -> Option<&Arc<Registry>> {
         self.registry.as_ref()
@@ -282,5 +286,19 @@ impl Butler {
     ) -> Result<RecordBatch, ButlerError> {
         let query = Query { filter: self.standard_filter(query.filter.as_ref(), None)?, ..query.clone() };
         Ok(self.reader.datasets(dataset_type, collections, &query, find_first)?)
+    }
+
+    /// Where each dataset of a search was found, and what it shadowed; see [`RegistryReader::explain`].
+    ///
+    /// # Errors
+    /// [`ButlerError::Registry`].
+    pub fn explain_datasets(
+        &self,
+        dataset_type: &str,
+        collections: &[&str],
+        query: &Query,
+    ) -> Result<RecordBatch, ButlerError> {
+        let query = Query { filter: self.standard_filter(query.filter.as_ref(), None)?, ..query.clone() };
+        Ok(self.reader.explain(dataset_type, collections, &query)?)
     }
 }

@@ -20,6 +20,7 @@ mod observation;
 mod overlaps;
 mod packers;
 mod patch_names;
+mod read_butler;
 mod records;
 mod region;
 mod region_table;
@@ -29,6 +30,7 @@ mod sky_maps;
 mod storage;
 mod verify;
 mod visits;
+mod watch;
 
 pub use butler::Butler;
 pub use config::RepositoryConfig;
@@ -38,9 +40,11 @@ pub use error::ButlerError;
 pub use ingest::{IngestEvent, IngestFailure, IngestOptions, IngestReport, Storage};
 pub use overlaps::{OverlapQuery, OverlapStream};
 pub use packers::packer_of;
+pub use read_butler::ReadButler;
 pub use regions::{ImageOnSky, Improved, RegionSource, UpdateRegionsOptions};
 pub use storage::{Found, store};
 pub use verify::{Damage, VerifyReport};
 pub use visits::{VisitOptions, VisitProgress, VisitReport};
+pub use watch::{Pruned, Watcher};
 
 pub(crate) use columns::{binaries, floats, ids, ints, texts};

@@ -8,6 +8,7 @@
 #![expect(clippy::doc_markdown, reason = "these comments are the help that a person reads in a terminal")]
 
 mod build_coadds;
+mod collections;
 mod coverage;
 mod create;
 mod error;
@@ -83,6 +84,17 @@ enum Command {
     Preview(preview::Preview),
     MeasureStars(measure_stars::MeasureStars),
     Verify(verify::Verify),
+    Associate(collections::Associate),
+    CertifyCalibrations(collections::CertifyCalibrations),
+    CollectionChain(collections::CollectionChain),
+    DecertifyCalibrations(collections::DecertifyCalibrations),
+    GiveRun(collections::GiveRun),
+    Provenance(collections::Provenance),
+    PruneDatasets(collections::PruneDatasets),
+    QueryCalibrations(collections::QueryCalibrations),
+    RemoveCollections(collections::RemoveCollections),
+    SealRun(collections::SealRun),
+    Watch(collections::Watch),
 }
 
 /// Reads the command line, does what it says, and gives the exit code.
@@ -132,6 +144,17 @@ pub fn run() -> ExitCode {
         Command::Preview(command) => command.run(),
         Command::MeasureStars(command) => command.run(),
         Command::Verify(command) => command.run(),
+        Command::Associate(command) => command.run(),
+        Command::CertifyCalibrations(command) => command.run(),
+        Command::CollectionChain(command) => command.run(),
+        Command::DecertifyCalibrations(command) => command.run(),
+        Command::GiveRun(command) => command.run(),
+        Command::Provenance(command) => command.run(),
+        Command::PruneDatasets(command) => command.run(),
+        Command::QueryCalibrations(command) => command.run(),
+        Command::RemoveCollections(command) => command.run(),
+        Command::SealRun(command) => command.run(),
+        Command::Watch(command) => command.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

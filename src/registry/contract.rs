@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::visit_detectors::by_records;
 use super::{RegionState, RegistryError, VisitDetectorQuery};
-use crate::dataset::{Collection, DatasetRef, DatasetType, FileRecord};
+use crate::dataset::{Collection, DatasetRef, DatasetType, FileRecord, Timespan};
 use crate::dimension::{DataId, Expression};
 
 /// Which rows are wanted, and in which order.
@@ -72,6 +72,10 @@ impl OrderBy {
 ///   and refuses the same.
 /// * Collections are named exactly, or by patterns with `*` and `?`, which stand for all matching names in name order.
 ///   CHAINED collections are searched through, depth first; a collection that occurs twice is searched where it comes first.
+/// * Wherever collections are named, `TYPE=NAME` names one for datasets of one type only
+///   ([`CollectionSearch`](crate::dataset::CollectionSearch)).
+/// * What is in a CALIBRATION collection is found with a time only: a search for the first, and
+///   [`RegistryReader::find_dataset`], pass such collections over.
 pub trait RegistryReader {
     /// All dataset types, by name.
     ///
@@ -137,6 +141,57 @@ pub trait RegistryReader {
         data_id: &DataId,
         collections: &[&str],
     ) -> Result<Option<DatasetRef>, RegistryError>;
+
+    /// The validity ranges of datasets of a type in the CALIBRATION collections of a search: `id` (`FixedSizeBinary(16)`), `run`
+    /// (`Utf8`), the required dimensions, `collection` (`Utf8`), `begin` and `end` (`Int64`, nanoseconds since 1970 TAI, null for
+    /// no bound; half-open). Sorted by data ID, place in the search, begin; of the query only filter and limit count.
+    ///
+    /// # Errors
+    /// As [`RegistryReader::datasets`].
+    fn calibrations(
+        &self,
+        dataset_type: &str,
+        collections: &[&str],
+        query: &Query,
+    ) -> Result<RecordBatch, RegistryError> {
+        let _ = (collections, query);
+        super::calibrations::none(self, dataset_type)
+    }
+
+    /// For each data ID the dataset of a type that is valid at a time, in the first collection of the search that has one; what
+    /// is in a RUN or TAGGED collection is valid always. All lookups are one question, answered by a sorted search.
+    ///
+    /// # Errors
+    /// [`RegistryError::AmbiguousCalibration`] when several datasets of one collection are valid during a time;
+    /// [`RegistryError::Invalid`] when there are not as many times as data IDs; as [`RegistryReader::datasets`].
+    fn find_calibrations(
+        &self,
+        dataset_type: &str,
+        data_ids: &[DataId],
+        times: &[Timespan],
+        collections: &[&str],
+    ) -> Result<Vec<Option<DatasetRef>>, RegistryError> {
+        super::calibrations::find(self, dataset_type, data_ids, times, collections)
+    }
+
+    /// When visits or exposures were taken, for lookups of calibrations by them: each data ID has an instrument and a visit.
+    ///
+    /// # Errors
+    /// [`RegistryError::Missing`] for a data ID without a visit, for a visit that does not exist or has no times.
+    fn timespans(&self, data_ids: &[DataId]) -> Result<Vec<Timespan>, RegistryError> {
+        super::calibrations::timespans(self, data_ids)
+    }
+
+    /// Where each dataset that a search finds was found, and what it shadowed: the columns of [`RegistryReader::datasets`], then
+    /// `found_in` (the collection), `route` (the names that lead to it), `shadowed` (`Int64`, how many others of the data ID come
+    /// later in the search), `shadows` (which: collection, identity). In the order of the search; of CALIBRATION collections
+    /// nothing is found without a time.
+    ///
+    /// # Errors
+    /// As [`RegistryReader::datasets`].
+    fn explain(&self, dataset_type: &str, collections: &[&str], query: &Query) -> Result<RecordBatch, RegistryError> {
+        super::explain::explain(self, dataset_type, collections, query)
+    }
 
     /// A dataset by its identity.
     ///

@@ -7,10 +7,12 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::changes::{ChangeKind, Entry, record, record_removed};
 use super::database::{Database, Value};
 use super::dataset_types::{self, DatasetTypeRow};
 use super::dimension_records::{exists, hash_of};
-use super::{Inserted, Registry, RegistryError, collections, schema};
+use super::members::{self, Finder};
+use super::{Inserted, Registry, RegistryError, collections, guards, schema};
 use crate::dataset::{CollectionType, DatasetRef, FileRecord, Format, PathTemplate};
 use crate::dimension::{DimensionValue, Element};
 
@@ -32,30 +34,94 @@ impl Registry {
     /// visit nobody registered, a patch outside the sky map); [`RegistryError::UnknownDatasetType`];
     /// [`RegistryError::UnknownCollection`]; [`RegistryError::Dimension`] for a data ID that does not fit the type.
     pub fn insert_datasets(&self, datasets: &[NewDataset]) -> Result<Inserted, RegistryError> {
-        let inserted = self.write(|database| insert(database, datasets))?;
+        let inserted = self.write(|database| insert(database, datasets, self.user()))?;
         self.has_written(inserted.new);
         Ok(inserted)
     }
 
-    /// Forgets datasets, and says how many there were. Their bytes are not touched.
+    /// Forgets datasets, and says how many there were. Their bytes are not touched. See [`Registry::prune_datasets`].
     ///
     /// # Errors
-    /// [`RegistryError`] when the store cannot be written to.
+    /// [`RegistryError::Refused`] as for pruning without unlinking.
     pub fn remove_datasets(&self, ids: &[Uuid]) -> Result<usize, RegistryError> {
+        Ok(self.prune_datasets(ids, false)?.removed.len())
+    }
+
+    /// Forgets datasets, all or none; the report says where their bytes were, which are not touched. With `unlink`, they are
+    /// taken out of the TAGGED and CALIBRATION collections that hold them.
+    ///
+    /// # Errors
+    /// [`RegistryError::Refused`], which says who and what, for a dataset of a run that is sealed or another's, of a run that is a
+    /// member of another's chain, or (without `unlink`) in a TAGGED or CALIBRATION collection; with it, for such a collection that
+    /// is sealed or another's.
+    pub fn prune_datasets(&self, ids: &[Uuid], unlink: bool) -> Result<PruneReport, RegistryError> {
         self.write(|database| {
-            let deletes: Vec<_> = dataset_types::tables(database)?
-                .into_iter()
-                .map(|(table, _)| format!("DELETE FROM {table} WHERE uuid = ?1"))
-                .collect();
-            let mut removed = 0;
+            let mut finder = Finder::new(database)?;
+            let mut found = Vec::new();
             for id in ids {
-                for delete in &deletes {
-                    removed += database.execute(delete, &[Value::Bytes(id.as_bytes())])?;
+                found.extend(finder.find(database, *id)?);
+            }
+            let mut report = PruneReport::default();
+            if found.is_empty() {
+                return Ok(report);
+            }
+            let mut runs: Vec<&Arc<str>> = found.iter().map(|m| &m.dataset.run).collect();
+            runs.sort_unstable();
+            runs.dedup();
+            for run in runs {
+                let row = collections::find(database, run)?;
+                guards::check_writable(database, &row, self.user())?;
+                guards::check_chains(database, &row, self.user())?;
+            }
+            for member in &found {
+                for holder in members::holders(database, member)? {
+                    if !unlink {
+                        return Err(RegistryError::Refused {
+                            doing: format!("remove dataset {} ({})", member.dataset.id, member.dataset),
+                            reason: format!("collection `{holder}` holds it"),
+                            hint: "say --unlink to take it out of there".to_owned(),
+                        });
+                    }
+                    let row = collections::find(database, &holder)?;
+                    guards::check_writable(database, &row, self.user())?;
+                    report.unlinked += 1;
                 }
             }
-            Ok(usize::try_from(removed).unwrap_or(usize::MAX))
+            let mut entries: Vec<(Arc<str>, usize)> = Vec::new();
+            for member in &found {
+                match entries.iter_mut().find(|(run, _)| *run == member.dataset.run) {
+                    Some((_, count)) => *count += 1,
+                    None => entries.push((member.dataset.run.clone(), 1)),
+                }
+            }
+            let entries: Vec<_> = entries
+                .iter()
+                .map(|(run, count)| Entry { count: *count, ..Entry::of_collection(ChangeKind::Removed, run) })
+                .collect();
+            let number = record(database, &entries)?;
+            let tables: Vec<_> = dataset_types::all(database)?.into_iter().map(|row| (row.id, row.table)).collect();
+            for (place, member) in found.into_iter().enumerate() {
+                members::forget(database, &member)?;
+                let table = tables.iter().find(|(kind, _)| *kind == member.kind).map(|(_, table)| table);
+                let table = table.ok_or_else(|| RegistryError::damaged("a dataset has a type that does not exist"))?;
+                let sql = format!("DELETE FROM {table} WHERE id = ?1");
+                if database.execute(&sql, &[Value::Int(member.number)])? > 0 {
+                    record_removed(database, number, place, &member.dataset)?;
+                    report.removed.push(member.dataset);
+                }
+            }
+            Ok(report)
         })
     }
+}
+
+/// What pruning did.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PruneReport {
+    /// The datasets that are forgotten.
+    pub removed: Vec<DatasetRef>,
+    /// How many memberships in TAGGED and CALIBRATION collections ended.
+    pub unlinked: usize,
 }
 
 /// Datasets that are looked at together.
@@ -64,20 +130,36 @@ const AT_ONCE: usize = 512;
 const MAX_SEEN: usize = 1 << 20;
 
 /// Writes datasets within a transaction.
-pub(super) fn insert(database: &mut dyn Database, datasets: &[NewDataset]) -> Result<Inserted, RegistryError> {
+pub(super) fn insert(
+    database: &mut dyn Database,
+    datasets: &[NewDataset],
+    user: &str,
+) -> Result<Inserted, RegistryError> {
     let tables = dataset_types::tables(database)?.into_iter().map(|(table, _)| table).collect();
-    let mut writer = Writer { database, tables, types: HashMap::new(), runs: HashMap::new(), formats: Vec::new() };
+    let mut writer = Writer {
+        database,
+        user,
+        tables,
+        types: HashMap::new(),
+        runs: HashMap::new(),
+        formats: Vec::new(),
+        added: HashMap::new(),
+    };
     let mut inserted = Inserted::default();
     for same_type in datasets.chunk_by(|a, b| a.dataset.dataset_type == b.dataset.dataset_type) {
         for some in same_type.chunks(AT_ONCE) {
             writer.write(some, &mut inserted)?;
         }
     }
+    writer.record_change()?;
     Ok(inserted)
 }
 
 struct Writer<'a> {
     database: &'a mut dyn Database,
+    user: &'a str,
+    /// How many datasets came, by type and run.
+    added: HashMap<(Arc<str>, Arc<str>), usize>,
     tables: Vec<String>,
     types: HashMap<Arc<str>, TypeWriter>,
     runs: HashMap<Arc<str>, i64>,
@@ -88,6 +170,8 @@ struct Writer<'a> {
 /// A dataset type with its statements.
 struct TypeWriter {
     row: DatasetTypeRow,
+    /// The greatest number of a dataset before this transaction.
+    last: i64,
     template: PathTemplate,
     insert: String,
     by_name: String,
@@ -110,7 +194,38 @@ fn value(value: &DimensionValue) -> Value<'_> {
     }
 }
 
+/// The greatest number of a dataset in a table.
+fn last_number(database: &mut dyn Database, table: &str) -> Result<i64, RegistryError> {
+    let mut last = 0;
+    database.query(&format!("SELECT id FROM {table} ORDER BY id DESC LIMIT 1"), &[], &mut |row| {
+        last = row.int(0)?;
+        Ok(())
+    })?;
+    Ok(last)
+}
+
 impl Writer<'_> {
+    /// Writes what came as one change. Numbers grow, and nobody else writes: what came lies between those before and after.
+    fn record_change(&mut self) -> Result<(), RegistryError> {
+        if self.added.is_empty() {
+            return Ok(());
+        }
+        let mut added: Vec<_> = self.added.iter().collect();
+        added.sort_unstable();
+        let mut entries = Vec::with_capacity(added.len());
+        for ((kind, run), count) in added {
+            let (Some(writer), Some(run_id)) = (self.types.get(kind), self.runs.get(run)) else { continue };
+            let last = last_number(self.database, &writer.row.table)?;
+            entries.push(Entry {
+                kind: ChangeKind::Added,
+                subject: run,
+                count: *count,
+                added: [writer.row.id, *run_id, writer.last + 1, last],
+            });
+        }
+        record(self.database, &entries).map(drop)
+    }
+
     fn prepare(&mut self, name: &Arc<str>) -> Result<(), RegistryError> {
         if self.types.contains_key(name) {
             return Ok(());
@@ -140,6 +255,7 @@ impl Writer<'_> {
             parents,
             sky_map: None,
             template: row.template()?,
+            last: last_number(self.database, &row.table)?,
             row,
         };
         self.types.insert(name.clone(), writer);
@@ -151,6 +267,7 @@ impl Writer<'_> {
             return Ok(*id);
         }
         let row = collections::find_of_type(self.database, name, CollectionType::Run)?;
+        guards::check_writable(self.database, &row, self.user)?;
         self.runs.insert(name.clone(), row.id);
         Ok(row.id)
     }
@@ -203,8 +320,14 @@ impl Writer<'_> {
         for new in all {
             self.row(name, new, &mut values)?;
         }
-        let Self { database, types, .. } = self;
+        let Self { database, types, added, .. } = self;
         let Some(kind) = types.get(name) else { return Err(lost_type()) };
+        let mut came = |dataset: &DatasetRef| match added.get_mut(&(name.clone(), dataset.run.clone())) {
+            Some(count) => *count += 1,
+            None => {
+                added.insert((name.clone(), dataset.run.clone()), 1);
+            }
+        };
         let ids: Vec<_> = all.iter().map(|new| Value::Bytes(new.dataset.id.as_bytes())).collect();
         for sql in &kind.elsewhere {
             if let Some(id) = first_of(*database, sql, &ids)?
@@ -218,6 +341,7 @@ impl Writer<'_> {
             if database.insert_rows(&kind.row.table, &kind.columns, &values)? == all.len() as u64 {
                 database.execute("RELEASE SAVEPOINT datasets", &[])?;
                 inserted.new += all.len();
+                all.iter().for_each(|new| came(&new.dataset));
                 return Ok(());
             }
             // One by one it is seen which were there, and whether they are the same.
@@ -225,7 +349,9 @@ impl Writer<'_> {
         }
         for (new, values) in all.iter().zip(values.chunks(kind.columns.len())) {
             let is_new = database.execute(&kind.insert, values)? > 0;
-            if !is_new {
+            if is_new {
+                came(&new.dataset);
+            } else {
                 kind.compare(*database, &new.dataset, values)?;
             }
             inserted.count(is_new);

@@ -12,8 +12,10 @@ use super::database::{Database, Row, Value};
 use super::dataset_types::{self, DatasetTypeRow};
 use super::dimension_records::{limit, order_by};
 use super::relation::{Parameter, Relation};
-use super::{Query, RegionState, Registry, RegistryError, RegistryReader, VisitDetectorQuery, schema};
-use crate::dataset::{Collection, DatasetRef, DatasetType, FileRecord, Format, PathTemplate};
+use super::{Query, RegionState, Registry, RegistryError, RegistryReader, VisitDetectorQuery, members, schema};
+use crate::dataset::{
+    Collection, CollectionSearch, CollectionType, DatasetRef, DatasetType, FileRecord, Format, PathTemplate,
+};
 use crate::dimension::{ColumnType, DataId, DimensionValue, Scope, Universe};
 
 impl RegistryReader for Registry {
@@ -46,7 +48,7 @@ impl RegistryReader for Registry {
     ) -> Result<RecordBatch, RegistryError> {
         self.read(|database| {
             let row = dataset_types::find(database, dataset_type)?;
-            let runs = search_order(database, collections, find_first)?;
+            let runs = search_order(database, &CollectionSearch::names_for(collections, dataset_type)?, find_first)?;
             select(database, &row, &runs, query, find_first)
         })
     }
@@ -60,9 +62,18 @@ impl RegistryReader for Registry {
         self.read(|database| {
             let row = dataset_types::find(database, dataset_type)?;
             row.group.check_at_least(data_id)?;
-            let runs = search_order(database, collections, true)?;
+            let runs = search_order(database, &CollectionSearch::names_for(collections, dataset_type)?, true)?;
             find_first_of(database, &row, data_id, &runs)
         })
+    }
+
+    fn calibrations(
+        &self,
+        dataset_type: &str,
+        collections: &[&str],
+        query: &Query,
+    ) -> Result<RecordBatch, RegistryError> {
+        self.read_calibrations(dataset_type, collections, query)
     }
 
     fn dataset(&self, id: Uuid) -> Result<Option<DatasetRef>, RegistryError> {
@@ -90,12 +101,12 @@ fn scope_of(row: &DatasetTypeRow) -> Scope {
 }
 
 /// A comma-separated list of our own numbers.
-fn numbers(runs: &[CollectionRow]) -> String {
+pub(super) fn numbers(runs: &[CollectionRow]) -> String {
     runs.iter().map(|r| r.id.to_string()).collect::<Vec<_>>().join(", ")
 }
 
 /// The place of a row's run in the search.
-fn rank_of(run: &str, runs: &[CollectionRow]) -> String {
+pub(super) fn rank_of(run: &str, runs: &[CollectionRow]) -> String {
     let cases: Vec<_> = runs.iter().enumerate().map(|(i, r)| format!(" WHEN {} THEN {i}", r.id)).collect();
     format!("CASE {run}{} END", cases.concat())
 }
@@ -118,7 +129,13 @@ fn select(
         names.push(relation.dimension(name)?);
     }
     let kind = relation.bind(Parameter::Int(row.id))?;
-    let chosen = format!("dataset_type = {kind} AND run IN ({})", numbers(runs));
+    let mixed = runs.iter().any(|r| r.kind != CollectionType::Run);
+    let chosen = if mixed {
+        // The type's number is in the text of the source: the bound one must be used all the same.
+        format!("{kind} > 0")
+    } else {
+        format!("dataset_type = {kind} AND run IN ({})", numbers(runs))
+    };
     let filter = query.filter.as_ref().map(|f| relation.filter(f)).transpose()?;
     let mut order = order_by(&mut relation, &query.order_by)?;
     if runs.is_empty() {
@@ -128,12 +145,26 @@ fn select(
     // With one run there is nothing to choose from.
     let first = find_first && runs.len() > 1;
     if !find_first && runs.len() > 1 {
-        order.push(rank_of("\"d\".run", runs));
+        order.push(rank_of(if mixed { "\"d\".collection" } else { "\"d\".run" }, runs));
     }
     if order.is_empty() {
         order.push("\"d\".run".to_owned());
     }
-    let source = if first {
+    let source = if mixed {
+        let keys = schema::quoted(row.group.required());
+        let comma = if keys.is_empty() { "" } else { ", " };
+        let partition = match (find_first, keys.is_empty()) {
+            (true, false) => format!("PARTITION BY {keys} "),
+            (true, true) => String::new(),
+            // A dataset that is in several of the collections comes once, where it is met first.
+            (false, _) => "PARTITION BY uuid ".to_owned(),
+        };
+        format!(
+            "(SELECT uuid, run, collection{comma}{keys}, ROW_NUMBER() OVER ({partition}ORDER BY {}) AS place FROM ({}) AS member)",
+            rank_of("collection", runs),
+            members::source(row, runs)
+        )
+    } else if first {
         let keys = schema::quoted(row.group.required());
         let partition = if keys.is_empty() { String::new() } else { format!("PARTITION BY {keys} ") };
         let comma = if keys.is_empty() { "" } else { ", " };
@@ -142,7 +173,10 @@ fn select(
     } else {
         row.table.clone()
     };
-    let mut conditions = vec![if first { "\"d\".place = 1".to_owned() } else { chosen }];
+    let mut conditions = vec![if first && !mixed { "\"d\".place = 1".to_owned() } else { chosen }];
+    if mixed {
+        conditions.push("\"d\".place = 1".to_owned());
+    }
     conditions.extend(filter);
     let sql = format!(
         "SELECT {} FROM {source} AS \"d\"{} WHERE {} ORDER BY {}{}",
@@ -154,7 +188,9 @@ fn select(
     );
     let parameters = relation.into_parameters();
     let values: Vec<_> = parameters.iter().map(Parameter::value).collect();
-    let run_names: HashMap<i64, &str> = runs.iter().map(|r| (r.id, &*r.name)).collect();
+    // A dataset of a TAGGED or CALIBRATION collection may be in any run.
+    let all = if mixed { super::collections::all(database)? } else { Vec::new() };
+    let run_names: HashMap<i64, &str> = runs.iter().chain(&all).map(|r| (r.id, &*r.name)).collect();
     database.query(&sql, &values, &mut |found| {
         let run = run_names.get(&found.int(1)?).copied();
         let run = run.ok_or_else(|| RegistryError::damaged("a dataset is in a run that was not asked for"))?;
@@ -178,7 +214,12 @@ fn find_first_of(
     let scope = scope_of(row);
     let mut relation = Relation::new(&scope, database, "d", row.group.required().to_vec());
     let kind = relation.bind(Parameter::Int(row.id))?;
-    let mut conditions = vec![format!("\"d\".dataset_type = {kind} AND \"d\".run IN ({})", numbers(runs))];
+    let mixed = runs.iter().any(|r| r.kind != CollectionType::Run);
+    let tagged: Vec<CollectionRow> = runs.iter().filter(|r| r.kind == CollectionType::Tagged).cloned().collect();
+    let mut conditions = vec![format!("\"d\".dataset_type = {kind}")];
+    if !mixed {
+        conditions.push(format!("\"d\".run IN ({})", numbers(runs)));
+    }
     for (name, value) in data_id.iter().filter(|(name, _)| row.group.contains(name)) {
         let column = relation.dimension(name)?;
         let value = relation.bind(match value {
@@ -187,25 +228,45 @@ fn find_first_of(
         })?;
         conditions.push(format!("{column} = {value}"));
     }
-    let sql = format!(
-        "SELECT \"d\".uuid, \"d\".run FROM {} AS \"d\"{} WHERE {}",
-        row.table,
-        relation.joins(),
-        conditions.join(" AND ")
-    );
+    let (joins, conditions) = (relation.joins().to_owned(), conditions.join(" AND "));
     let parameters = relation.into_parameters();
+    let own: Vec<CollectionRow> = runs.iter().filter(|r| r.kind == CollectionType::Run).cloned().collect();
+    let mut parts = Vec::new();
+    if !own.is_empty() {
+        let only = if mixed { format!(" AND \"d\".run IN ({})", numbers(&own)) } else { String::new() };
+        parts.push(format!(
+            "SELECT \"d\".uuid, \"d\".run, \"d\".run FROM {} AS \"d\"{joins} WHERE {conditions}{only}",
+            row.table
+        ));
+    }
+    if !tagged.is_empty() {
+        parts.push(format!(
+            "SELECT \"d\".uuid, \"d\".run, m.collection FROM {} AS \"d\"
+             JOIN tagged AS m ON m.dataset = \"d\".id AND m.dataset_type = {} AND m.collection IN ({}){joins} WHERE {conditions}",
+            row.table,
+            row.id,
+            numbers(&tagged)
+        ));
+    }
     let values: Vec<_> = parameters.iter().map(Parameter::value).collect();
-    let mut best: Option<(usize, Uuid, Arc<str>)> = None;
-    database.query(&sql, &values, &mut |found| {
-        let run = found.int(1)?;
-        if let Some((place, run)) = runs.iter().enumerate().find(|(_, r)| r.id == run)
-            && best.as_ref().is_none_or(|(b, ..)| place < *b)
-        {
-            best = Some((place, found.uuid(0)?, run.name.clone()));
-        }
-        Ok(())
-    })?;
-    Ok(best.map(|(_, id, run)| DatasetRef {
+    let mut best: Option<(usize, Uuid, i64)> = None;
+    for sql in &parts {
+        database.query(sql, &values, &mut |found| {
+            let collection = found.int(2)?;
+            if let Some(place) = runs.iter().position(|r| r.id == collection)
+                && best.as_ref().is_none_or(|(b, ..)| place < *b)
+            {
+                best = Some((place, found.uuid(0)?, found.int(1)?));
+            }
+            Ok(())
+        })?;
+    }
+    let Some((_, id, run)) = best else { return Ok(None) };
+    let run = match runs.iter().find(|r| r.id == run) {
+        Some(row) => row.name.clone(),
+        None => super::collections::name_of(database, run)?,
+    };
+    Ok(Some(DatasetRef {
         id,
         dataset_type: row.dataset_type.name.clone(),
         data_id: data_id.subset(row.group.required().iter().copied()),

@@ -2,7 +2,7 @@
 
 use super::RegionState;
 use super::database::Value;
-use crate::dataset::{CollectionNameError, TemplateError};
+use crate::dataset::{CollectionNameError, CollectionSearchError, TemplateError, Timespan};
 use crate::dimension::{DimensionError, did_you_mean};
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
@@ -116,6 +116,65 @@ pub enum RegistryError {
         asked: String,
         /// Which there are.
         known: String,
+    },
+    /// An entry of a search path that is none.
+    #[error(transparent)]
+    CollectionSearch(#[from] CollectionSearchError),
+    /// What is sealed, another's, or in use is not changed.
+    #[error("cannot {doing}: {reason}; {hint}")]
+    Refused {
+        /// What was asked.
+        doing: String,
+        /// Who or what stands against it.
+        reason: String,
+        /// What to do.
+        hint: String,
+    },
+    /// Two datasets of a type and data ID would be valid at once.
+    #[error(
+        "{what} cannot be certified in `{collection}` for {validity} with {new}: {existing} is valid there for {valid}; take \
+         the span from that with `bunter decertify-calibrations`, or choose another collection"
+    )]
+    CalibrationClash {
+        /// Dataset type and data ID.
+        what: String,
+        /// The CALIBRATION collection.
+        collection: String,
+        /// The dataset that should be valid.
+        new: String,
+        /// When it should be.
+        validity: Timespan,
+        /// The dataset that is.
+        existing: String,
+        /// When it is.
+        valid: Timespan,
+    },
+    /// Several datasets are valid during a time.
+    #[error(
+        "{what} at {time} in `{collection}` is both {first} and {second}: ask for a time in which only one is valid"
+    )]
+    AmbiguousCalibration {
+        /// Dataset type and data ID.
+        what: String,
+        /// The time asked for.
+        time: Timespan,
+        /// The CALIBRATION collection.
+        collection: String,
+        /// One dataset with its validity.
+        first: String,
+        /// Another.
+        second: String,
+    },
+    /// A run was begun with other configurations, schemas or versions.
+    #[error(
+        "run `{run}` was made otherwise; nothing was written:\n  {}\nchoose another run, or say --allow-difference to have one made beside it",
+        lines.join("\n  ")
+    )]
+    Differs {
+        /// The run.
+        run: String,
+        /// The differences, one each: `name: key: old → new`.
+        lines: Vec<String>,
     },
     /// Something that cannot be written.
     #[error("{what} cannot be written: {reason}")]

@@ -44,6 +44,8 @@ pub struct Registry {
     address: Option<RegistryAddress>,
     /// Whether a transaction for reading is open as long as this lives.
     one_moment: bool,
+    /// Who writes.
+    user: String,
     /// Rows written since statistics were refreshed.
     written: AtomicUsize,
 }
@@ -193,7 +195,14 @@ impl Registry {
     fn checked(mut database: Box<dyn Database>, address: Option<RegistryAddress>) -> Result<Self, RegistryError> {
         schema::check_version(database.as_mut())?;
         let location = database.location().to_owned();
-        Ok(Self { database: Mutex::new(database), location, address, one_moment: false, written: AtomicUsize::new(0) })
+        Ok(Self {
+            database: Mutex::new(database),
+            location,
+            address,
+            one_moment: false,
+            user: super::guards::user_name(),
+            written: AtomicUsize::new(0),
+        })
     }
 
     /// This registry as it is now: whatever is written later, by whomever, all answers are of this moment. What would write
@@ -228,6 +237,19 @@ impl Registry {
     /// [`RegistryError::Store`] when the connection is broken.
     pub fn set_busy_timeout(&self, timeout: Duration) -> Result<(), RegistryError> {
         self.database.lock().unwrap_or_else(PoisonError::into_inner).set_busy_timeout(timeout)
+    }
+
+    /// Writes as another user than the one who runs the program: what is owned by whom is a guard against mistakes, not
+    /// against people.
+    #[must_use]
+    pub fn acting_as(mut self, user: &str) -> Self {
+        user.clone_into(&mut self.user);
+        self
+    }
+
+    /// The user who owns what is made through this registry.
+    pub fn user(&self) -> &str {
+        &self.user
     }
 
     /// The file, or what else the registry is called in messages.

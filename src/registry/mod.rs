@@ -12,6 +12,8 @@
 //! run (`butler`). WCSs are opaque bytes here, and of a region only where it lies is looked at, to find it again.
 
 mod address;
+mod calibrations;
+mod changes;
 mod collections;
 mod columns;
 mod contract;
@@ -23,14 +25,18 @@ mod datasets;
 mod dialect;
 mod dimension_records;
 mod error;
+mod explain;
+mod guards;
 mod handle;
 mod lock_holder;
+mod members;
 #[cfg(feature = "mysql")]
 mod mysql;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod passwords;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod provenance;
 mod quantum;
 mod record_batches;
 mod region_history;
@@ -39,13 +45,18 @@ mod regions;
 mod relation;
 mod schema;
 mod sqlite;
+mod tagged;
 mod visit_detectors;
 
 pub use address::{RegistryAddress, ServerAddress};
+pub use changes::{Change, ChangeKind, Changes};
+pub use collections::ChainEdit;
 pub use contract::{OrderBy, Query, RegistryReader};
-pub use dataset_writer::NewDataset;
+pub use dataset_writer::{NewDataset, PruneReport};
 pub use error::RegistryError;
+pub use guards::{CollectionState, Ownership};
 pub use handle::{Inserted, Registry};
+pub use provenance::ProvenanceRecord;
 pub use quantum::{FoldSummary, QuantumRecord, QuantumStatus};
 pub use record_batches::RecordBatchOf;
 pub use region_history::{RegionMoment, RegionUse, RegistryAsOf};

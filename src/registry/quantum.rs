@@ -115,7 +115,10 @@ impl Registry {
     /// Those of [`Registry::insert_datasets`] and [`Registry::record_quanta`].
     pub fn fold(&self, datasets: &[NewDataset], quanta: &[QuantumRecord]) -> Result<FoldSummary, RegistryError> {
         let summary = self.write(|database| {
-            Ok(FoldSummary { datasets: dataset_writer::insert(database, datasets)?, quanta: record(database, quanta)? })
+            Ok(FoldSummary {
+                datasets: dataset_writer::insert(database, datasets, self.user())?,
+                quanta: record(database, quanta)?,
+            })
         })?;
         self.has_written(summary.datasets.new + summary.quanta.new);
         Ok(summary)
@@ -227,7 +230,7 @@ fn record(database: &mut dyn Database, quanta: &[QuantumRecord]) -> Result<Inser
 }
 
 /// A data ID as a JSON object, sorted by name: equal data IDs give equal texts.
-fn to_json(data_id: &DataId) -> String {
+pub(super) fn to_json(data_id: &DataId) -> String {
     let map: serde_json::Map<String, serde_json::Value> = data_id
         .iter()
         .map(|(name, value)| {

@@ -349,6 +349,15 @@ pub struct RegistryAsOf {
 }
 
 impl RegistryReader for RegistryAsOf {
+    fn calibrations(
+        &self,
+        dataset_type: &str,
+        collections: &[&str],
+        query: &Query,
+    ) -> Result<RecordBatch, RegistryError> {
+        self.registry.calibrations(dataset_type, collections, query)
+    }
+
     fn dataset_types(&self) -> Result<Vec<DatasetType>, RegistryError> {
         self.registry.dataset_types()
     }

@@ -68,9 +68,18 @@ pub(super) fn create(database: &mut dyn Database) -> Result<(), RegistryError> {
     }
     create_region_tables(database)?;
     super::visit_detectors::add_sky_keys(database)?;
+    create_collection_tables(database)?;
     database
         .execute(&format!("INSERT INTO {NAME} (name, value) VALUES ('version', ?1)"), &[Value::Int(VERSION)])
         .map(|_| ())
+}
+
+/// Makes the tables that came with version 3: members of collections, owners, provenance, changes.
+pub(super) fn create_collection_tables(database: &mut dyn Database) -> Result<(), RegistryError> {
+    super::members::create(database)?;
+    super::guards::create(database)?;
+    super::provenance::create(database)?;
+    super::changes::create(database)
 }
 
 /// Makes the tables of what became of regions.
@@ -122,9 +131,8 @@ fn upgrade_from_1(database: &mut dyn Database) -> Result<(), RegistryError> {
 }
 
 /// Brings the tables of version 2 to version 3.
-#[expect(clippy::unnecessary_wraps, reason = "as the other steps")]
-fn upgrade_from_2(_database: &mut dyn Database) -> Result<(), RegistryError> {
-    Ok(())
+fn upgrade_from_2(database: &mut dyn Database) -> Result<(), RegistryError> {
+    create_collection_tables(database)
 }
 
 /// Whether the regions of an element's records are kept when others take their place.
@@ -225,7 +233,11 @@ const STEPS: [Step; 2] = [
         what: "adds the history of regions, where regions lie on the sky, and the names of detectors in their rafts",
         work: upgrade_from_1,
     },
-    Step { from: 2, what: "adds what collections of version 3 hold", work: upgrade_from_2 },
+    Step {
+        from: 2,
+        what: "adds TAGGED and CALIBRATION collections, owners of runs, provenance and the sequence of changes",
+        work: upgrade_from_2,
+    },
 ];
 
 /// Refuses a database that is not a registry, or one of another version.

@@ -15,6 +15,7 @@
 
 mod builder;
 mod bytes;
+mod calibrations;
 mod column;
 mod error;
 mod format;

@@ -25,6 +25,11 @@ pub(super) fn datasets(dataset_type: &str) -> String {
     format!("datasets/{dataset_type}")
 }
 
+/// The table of the validity ranges of a type's datasets.
+pub(super) fn calibrations(dataset_type: &str) -> String {
+    format!("calibrations/{dataset_type}")
+}
+
 /// The type of a column in an answer.
 pub(super) fn plain_type(stored: &DataType) -> DataType {
     match stored {

@@ -12,7 +12,7 @@ use super::keys::{KeyColumn, Keys};
 use super::rows::{Rows, ordered};
 use super::sky_rows::SkyIndex;
 use super::{Snapshot, SnapshotError, names, property, search_path};
-use crate::dataset::{Collection, CollectionType, DatasetRef, DatasetType, FileRecord, StorageClass};
+use crate::dataset::{Collection, CollectionSearch, CollectionType, DatasetRef, DatasetType, FileRecord, StorageClass};
 use crate::dimension::{DataId, DimensionGroup, DimensionValue, Element, Scope, Universe, near_miss};
 use crate::registry::{Query, RegionState, RegistryError, RegistryReader, VisitDetectorQuery};
 
@@ -118,6 +118,10 @@ impl RegistryView {
             return Err(store(doing(), format!("column `{name}` is absent")));
         }
         Ok(cell.get_or_init(|| (batch, keys)))
+    }
+
+    pub(super) const fn known_collections(&self) -> &Vec<Collection> {
+        &self.collections
     }
 
     fn entry(&self, name: &str) -> Result<&TypeEntry, RegistryError> {
@@ -263,7 +267,8 @@ impl RegistryReader for RegistryView {
         find_first: bool,
     ) -> Result<RecordBatch, RegistryError> {
         let entry = self.entry(dataset_type)?;
-        let path = search_path::expand(&self.collections, collections, !find_first)?;
+        let names = CollectionSearch::names_for(collections, dataset_type)?;
+        let path = search_path::expand(&self.collections, &names, find_first)?;
         let table = self.table(entry)?;
         let scope = Scope::new(entry.group.clone(), format!("`{dataset_type}` {}", entry.group));
         let rows = Rows::new(self, &scope, &table.batch, None);
@@ -286,7 +291,8 @@ impl RegistryReader for RegistryView {
     ) -> Result<Option<DatasetRef>, RegistryError> {
         let entry = self.entry(dataset_type)?;
         entry.group.check_at_least(data_id)?;
-        let path = search_path::expand(&self.collections, collections, false)?;
+        let names = CollectionSearch::names_for(collections, dataset_type)?;
+        let path = search_path::expand(&self.collections, &names, true)?;
         let table = self.table(entry)?;
         let mut codes = [0; 16];
         let mut used = 0;
@@ -304,6 +310,15 @@ impl RegistryReader for RegistryView {
         });
         let best = best.min().filter(|(_, row)| agrees(*row));
         Ok(best.map(|(_, row)| table.dataset(entry, row, Some(data_id))))
+    }
+
+    fn calibrations(
+        &self,
+        dataset_type: &str,
+        collections: &[&str],
+        query: &Query,
+    ) -> Result<RecordBatch, RegistryError> {
+        self.find_valid(dataset_type, collections, query)
     }
 
     fn dataset(&self, id: Uuid) -> Result<Option<DatasetRef>, RegistryError> {
@@ -374,7 +389,7 @@ impl RegistryReader for RegistryView {
 }
 
 /// Rows of a column as a registry answers them: texts plain.
-fn plain(batch: &RecordBatch, name: &str, rows: &UInt64Array) -> Result<ArrayRef, ArrowError> {
+pub(super) fn plain(batch: &RecordBatch, name: &str, rows: &UInt64Array) -> Result<ArrayRef, ArrowError> {
     let column = batch.column_by_name(name);
     let column = column.ok_or_else(|| ArrowError::SchemaError(format!("there is no column `{name}`")))?;
     let all = rows.len() == column.len() && ordered(rows);

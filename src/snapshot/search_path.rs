@@ -7,16 +7,13 @@ use crate::registry::RegistryError;
 
 /// Positions in `known` (sorted by name) of the collections that are searched, without CHAINED ones and repetitions.
 ///
-/// `known` may lack members of a chain: the snapshot was made without them, and they are passed over.
-pub(super) fn expand(
-    known: &[Collection],
-    names: &[&str],
-    patterns_allowed: bool,
-) -> Result<Vec<usize>, RegistryError> {
+/// Patterns have no search order, and without a time nothing of a CALIBRATION collection is found: with `find_first` the one
+/// is refused, the other passed over. `known` may lack members of a chain: the snapshot was made without them, and they are passed over.
+pub(super) fn expand(known: &[Collection], names: &[&str], find_first: bool) -> Result<Vec<usize>, RegistryError> {
     let mut path = Vec::with_capacity(names.len());
     for name in names {
         if name.contains(['*', '?']) {
-            if !patterns_allowed {
+            if find_first {
                 return Err(RegistryError::PatternInSearch { pattern: (*name).to_owned() });
             }
             let pattern: Vec<char> = name.chars().collect();
@@ -31,6 +28,9 @@ pub(super) fn expand(
                 near: near_miss(name, known.iter().map(|c| &*c.name)),
             });
         }
+    }
+    if find_first {
+        path.retain(|at| known[*at].collection_type != CollectionType::Calibration);
     }
     Ok(path)
 }
@@ -78,10 +78,10 @@ mod tests {
             make("r2", &[]),
             make("r3", &[]),
         ];
-        assert_eq!(expand(&known, &["a"], false).unwrap(), [4, 3, 2]);
-        assert_eq!(expand(&known, &["r1", "a"], false).unwrap(), [2, 4, 3]);
-        assert_eq!(expand(&known, &["r?"], true).unwrap(), [2, 3, 4]);
-        assert!(matches!(expand(&known, &["r?"], false), Err(RegistryError::PatternInSearch { .. })));
-        assert!(matches!(expand(&known, &["r11"], false), Err(RegistryError::UnknownCollection { near: Some(_), .. })));
+        assert_eq!(expand(&known, &["a"], true).unwrap(), [4, 3, 2]);
+        assert_eq!(expand(&known, &["r1", "a"], true).unwrap(), [2, 4, 3]);
+        assert_eq!(expand(&known, &["r?"], false).unwrap(), [2, 3, 4]);
+        assert!(matches!(expand(&known, &["r?"], true), Err(RegistryError::PatternInSearch { .. })));
+        assert!(matches!(expand(&known, &["r11"], true), Err(RegistryError::UnknownCollection { near: Some(_), .. })));
     }
 }

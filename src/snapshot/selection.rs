@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::keys::{self, Keys};
 use super::registry_view::store;
 use super::{Snapshot, SnapshotBuilder, names, property, search_path};
-use crate::dataset::{Collection, CollectionType, DatasetType};
+use crate::dataset::{Collection, CollectionSearch, CollectionType, DatasetType};
 use crate::dimension::{Element, Expression, Universe};
 use crate::registry::{Query, RegistryError, RegistryReader};
 
@@ -137,6 +137,7 @@ impl Snapshot {
                 identities.push((id, number as u32, row as u64));
             }
             add(&mut builder, &names::datasets(&dataset_type.name), &batch)?;
+            add_calibrations(&mut builder, reader, dataset_type, &collections, selection)?;
         }
         identities.par_sort_unstable();
         // A dataset in several collections has a row in each; its first stands for it.
@@ -165,9 +166,10 @@ fn add(builder: &mut SnapshotBuilder, name: &str, batch: &RecordBatch) -> Result
 fn selected_collections(reader: &dyn RegistryReader, selection: &Selection) -> Result<Vec<Collection>, RegistryError> {
     let mut known = reader.collections()?;
     known.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    let wanted: Vec<&str> = selection.collections.iter().map(String::as_str).collect();
+    let search = CollectionSearch::parse(&selection.collections)?;
+    let wanted = search.all();
     let mut chosen: Vec<bool> = vec![false; known.len()];
-    for at in search_path::expand(&known, &wanted, true)? {
+    for at in search_path::expand(&known, &wanted, false)? {
         chosen[at] = true;
     }
     // A chain is kept when it was asked for, or when all that it leads to is here: its answers are then the registry's.
@@ -180,6 +182,25 @@ fn selected_collections(reader: &dyn RegistryReader, selection: &Selection) -> R
     let mut keep = chosen.into_iter();
     known.retain(|_| keep.next().unwrap_or(false));
     Ok(known)
+}
+
+/// The validity ranges of a type's datasets in the CALIBRATION collections, where there are such.
+fn add_calibrations(
+    builder: &mut SnapshotBuilder,
+    reader: &dyn RegistryReader,
+    dataset_type: &DatasetType,
+    collections: &[Collection],
+    selection: &Selection,
+) -> Result<(), RegistryError> {
+    let of_calibrations = collections.iter().filter(|c| c.collection_type == CollectionType::Calibration);
+    let entries: Vec<String> = of_calibrations.map(|c| format!("*={}", c.name)).collect();
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let entries: Vec<&str> = entries.iter().map(String::as_str).collect();
+    let filter = selection.datasets.get(&*dataset_type.name).cloned().flatten();
+    let batch = reader.calibrations(&dataset_type.name, &entries, &Query { filter, ..Query::default() })?;
+    add(builder, &names::calibrations(&dataset_type.name), &coded(&batch, &ALL).map_err(|e| store(MAKING, e))?)
 }
 
 fn texts<'a>(values: impl Iterator<Item = &'a str>) -> ArrayRef {
@@ -238,7 +259,11 @@ fn datasets(
     required: &[&'static str],
 ) -> Result<RecordBatch, RegistryError> {
     let query = Query { filter, ..Query::default() };
-    let ask = |collections: &[&str]| reader.datasets(&dataset_type.name, collections, &query, false);
+    let ask = |collections: &[&str]| {
+        let entries: Vec<String> = collections.iter().map(|name| format!("*={name}")).collect();
+        let entries: Vec<&str> = entries.iter().map(String::as_str).collect();
+        reader.datasets(&dataset_type.name, &entries, &query, false)
+    };
     let of = |kind: CollectionType| collections.iter().filter(move |c| c.collection_type == kind).map(|c| &*c.name);
     let runs: Vec<&str> = of(CollectionType::Run).collect();
     // A dataset is in its run and nowhere else of that kind: one question answers for all runs.

@@ -1,13 +1,18 @@
 //! A small survey, and the cases that every registry must pass on it.
 
+pub(crate) mod calibrations;
+pub(crate) mod changes;
 pub(crate) mod collections;
 pub(crate) mod databases;
 pub(crate) mod datasets;
 pub(crate) mod filters;
+pub(crate) mod guards;
+pub(crate) mod provenance;
 pub(crate) mod quanta;
 pub(crate) mod reading;
 pub(crate) mod records;
 mod sqlite_faults;
+pub(crate) mod tagged;
 
 use std::sync::Arc;
 
