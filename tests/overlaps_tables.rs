@@ -206,7 +206,9 @@ fn bad_polygons_are_errors_that_name_file_row_and_problem() {
     bunter(&["overlaps", text(&good)]).exits(2).says(&["RIGHT"]);
     bunter(&["overlaps", text(&good), "--skymap", "hsc_ring_v1"]).exits(1).says(&["did you mean `hsc_rings_v1`?"]);
     bunter(&["overlaps", text(&good), "absent.csv"]).exits(1).says(&["no file `absent.csv`"]);
-    bunter(&["overlaps", text(&good), text(&good), "-o", "out.xls"]).exits(1).says(&["`out.xls`: tables are `.csv`, `.tsv`, `.parquet`, `.h5` or `.fits`"]);
+    bunter(&["overlaps", text(&good), text(&good), "-o", "out.xls"])
+        .exits(1)
+        .says(&["`out.xls`: tables are `.csv`, `.tsv`, `.parquet`, `.h5` or `.fits`"]);
 }
 
 #[test]

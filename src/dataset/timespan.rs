@@ -165,7 +165,7 @@ impl fmt::Display for Timespan {
 fn nanoseconds_of_mjd(mjd: f64) -> Option<i64> {
     let microseconds = ((mjd - UNIX_MJD) * 86_400e6).round();
     // Also false for what is not a number.
-    (microseconds.abs() < 9.2e15).then_some(microseconds as i64 * 1000)
+    (microseconds.abs() < 9.2e15).then(|| microseconds as i64 * 1000)
 }
 
 /// Days from 1970-01-01 to a date of the Gregorian calendar (Hinnant, "chrono-compatible low-level date algorithms").

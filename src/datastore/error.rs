@@ -216,7 +216,7 @@ impl DatastoreError {
         let message = source.to_string();
         // The library buries the one cause that has its own remedy in a paragraph.
         if message.contains("No space left on device") {
-            return Self::Io { action: "write", path: path.to_owned(), source: std::io::ErrorKind::StorageFull.into() };
+            return Self::Io { action: "write", path: path.to_owned(), source: no_space() };
         }
         Self::Hdf5 { path: path.to_owned(), object: object.into(), message }
     }
@@ -261,3 +261,8 @@ impl DatastoreError {
 
 /// The result of this room's functions.
 pub(crate) type Result<T, E = DatastoreError> = std::result::Result<T, E>;
+
+/// What the system says of a full disk, where a library has kept its words.
+pub(super) fn no_space() -> std::io::Error {
+    rustix::io::Errno::NOSPC.into()
+}

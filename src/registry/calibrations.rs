@@ -221,10 +221,13 @@ fn check(span: Timespan) -> Result<(), RegistryError> {
         .map_err(|e| RegistryError::Invalid { what: "a validity range".to_owned(), reason: e.to_string() })
 }
 
+/// First instant, first after it, row.
+type Span = (i64, i64, usize);
+
 /// What is valid when, for lookups by the column: for each collection and data ID its spans, sorted.
 struct Index<'a> {
-    /// By collection name and data ID: first instant, first after it, row.
-    spans: HashMap<(&'a str, DataId), Vec<(i64, i64, usize)>>,
+    /// By collection name and data ID.
+    spans: HashMap<(&'a str, DataId), Vec<Span>>,
 }
 
 impl<'a> Index<'a> {

@@ -368,13 +368,12 @@ pub(super) fn search_order(
             continue;
         }
         match row.kind {
-            CollectionType::Run => runs.push(row),
+            CollectionType::Run | CollectionType::Tagged => runs.push(row),
             CollectionType::Chained => {
                 let mut members = children(database, row.id)?;
                 members.reverse();
                 open.append(&mut members);
             }
-            CollectionType::Tagged => runs.push(row),
             // What is valid when cannot be told without a time.
             CollectionType::Calibration => {
                 if !find_first {

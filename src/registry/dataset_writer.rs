@@ -341,7 +341,9 @@ impl Writer<'_> {
             if database.insert_rows(&kind.row.table, &kind.columns, &values)? == all.len() as u64 {
                 database.execute("RELEASE SAVEPOINT datasets", &[])?;
                 inserted.new += all.len();
-                all.iter().for_each(|new| came(&new.dataset));
+                for new in all {
+                    came(&new.dataset);
+                }
                 return Ok(());
             }
             // One by one it is seen which were there, and whether they are the same.

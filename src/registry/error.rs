@@ -167,7 +167,7 @@ pub enum RegistryError {
     },
     /// A run was begun with other configurations, schemas or versions.
     #[error(
-        "run `{run}` was made otherwise; nothing was written:\n  {}\nchoose another run, or say --allow-difference to have one made beside it",
+        "run `{run}` was made otherwise; nothing was written:\n  {}\nchoose another run",
         lines.join("\n  ")
     )]
     Differs {

@@ -54,12 +54,11 @@ pub(super) fn explain<R: RegistryReader + ?Sized>(
         Box::new(crate::dimension::DataId::of_rows(&keys))
     };
     for (row, data_id) in data_ids.enumerate() {
-        match met.get(&data_id) {
-            Some(at) => found[*at].1.push(row),
-            None => {
-                met.insert(data_id, found.len());
-                found.push((row, Vec::new()));
-            }
+        if let Some(at) = met.get(&data_id) {
+            found[*at].1.push(row);
+        } else {
+            met.insert(data_id, found.len());
+            found.push((row, Vec::new()));
         }
     }
     found.truncate(query.limit.unwrap_or(usize::MAX));

@@ -136,11 +136,29 @@ impl<'a> Relation<'a> {
         self.condition(expression)
     }
 
+    /// Goes down a chain of hundreds of conditions: what it needs on the stack at each is little, for the rest is done in `leaf`.
     fn condition(&mut self, expression: &Expression) -> Result<String, RegistryError> {
+        match expression {
+            Expression::And(a, b) => self.both(a, " AND ", b),
+            Expression::Or(a, b) => self.both(a, " OR ", b),
+            Expression::Not(a) => self.condition(a).map(|sql| format!("(NOT {sql})")),
+            leaf => self.leaf(leaf),
+        }
+    }
+
+    fn both(&mut self, a: &Expression, word: &str, b: &Expression) -> Result<String, RegistryError> {
+        let mut sql = self.condition(a)?;
+        let second = self.condition(b)?;
+        sql.insert(0, '(');
+        sql.push_str(word);
+        sql.push_str(&second);
+        sql.push(')');
+        Ok(sql)
+    }
+
+    fn leaf(&mut self, expression: &Expression) -> Result<String, RegistryError> {
         Ok(match expression {
-            Expression::And(a, b) => format!("({} AND {})", self.condition(a)?, self.condition(b)?),
-            Expression::Or(a, b) => format!("({} OR {})", self.condition(a)?, self.condition(b)?),
-            Expression::Not(a) => format!("(NOT {})", self.condition(a)?),
+            Expression::And(..) | Expression::Or(..) | Expression::Not(_) => self.condition(expression)?,
             Expression::Compare(comparison, a, b) => {
                 let (a, b) = (self.operand(a)?, self.operand(b)?);
                 let sign = match comparison {

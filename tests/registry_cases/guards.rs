@@ -95,10 +95,7 @@ pub(crate) fn what_is_picked_is_unlinked_first(registry: &Registry) {
     registry.register_calibration("calib").unwrap();
     registry.associate("good", &[id(1121)]).unwrap();
     registry.certify("calib", &[id(1121)], Timespan::ALWAYS).unwrap();
-    refused(
-        registry.remove_datasets(&[id(1131), id(1121)]),
-        &["`calib`|`good`".split('|').last().unwrap(), "--unlink"],
-    );
+    refused(registry.remove_datasets(&[id(1131), id(1121)]), &["`good`", "--unlink"]);
     assert!(registry.dataset(id(1131)).unwrap().is_some(), "all or none");
     let report = registry.prune_datasets(&[id(1131), id(1121)], true).unwrap();
     assert_eq!((report.removed.len(), report.unlinked), (2, 2));

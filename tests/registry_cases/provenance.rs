@@ -25,8 +25,7 @@ pub(crate) fn a_difference_is_told_by_key_and_refused(registry: &Registry) {
     assert_eq!(
         text,
         "run `runs/a` was made otherwise; nothing was written:\n  config/coadd: fresh: absent → null\n  config/coadd: gone: \
-         true → absent\n  config/coadd: kernel.order: 3 → 5\nchoose another run, or say --allow-difference to have one made \
-         beside it"
+         true → absent\n  config/coadd: kernel.order: 3 → 5\nchoose another run"
     );
     let found = registry.provenance("runs/a").unwrap();
     assert_eq!((found.len(), &found[0].content), (1, &old), "nothing was written");

@@ -148,7 +148,7 @@ pub(crate) fn a_search_explains_itself(registry: &Registry) {
 
 fn members(registry: &Registry, name: &str) -> Vec<String> {
     let all = registry.collections().unwrap();
-    all.iter().find(|c| &*c.name == name).unwrap().children.iter().map(|c| c.to_string()).collect()
+    all.iter().find(|c| &*c.name == name).unwrap().children.iter().map(ToString::to_string).collect()
 }
 
 pub(crate) fn chains_are_edited(registry: &Registry) {
@@ -195,15 +195,15 @@ pub(crate) fn chains_obey_a_list(registry: &Registry) {
     let mut model: Vec<String> = Vec::new();
     registry.set_collection_chain("chain", &[]).unwrap();
     for _ in 0..120 {
-        let named: Vec<String> = (0..1 + dice(3)).map(|_| format!("r{}", dice(6))).collect();
+        let named: Vec<String> = (0..=dice(3)).map(|_| format!("r{}", dice(6))).collect();
         let names: Vec<&str> = named.iter().map(String::as_str).collect();
         let unique = |list: Vec<String>| {
             let mut out: Vec<String> = Vec::new();
-            list.into_iter().for_each(|x| {
+            for x in list {
                 if !out.contains(&x) {
-                    out.push(x)
+                    out.push(x);
                 }
-            });
+            }
             out
         };
         let without = |list: &[String]| list.iter().filter(|m| !named.contains(m)).cloned().collect::<Vec<_>>();

@@ -22,7 +22,7 @@ use super::BatchSink;
 use super::hdf5_raw::{write_chunk, write_lists, write_texts};
 use super::nested::{element_of, flatten};
 use crate::dataset::StorageClass;
-use crate::datastore::error::{DatastoreError, Result};
+use crate::datastore::error::{DatastoreError, Result, no_space};
 use crate::datastore::hdf5::{attribute, create, write_format};
 
 /// Rows that are written together; every chunk's rows are a part of them.
@@ -233,7 +233,7 @@ impl Hdf5Sink {
 
     fn failed(&self, column: usize, message: String) -> DatastoreError {
         if message.contains("No space left") {
-            let source = std::io::ErrorKind::StorageFull.into();
+            let source = no_space();
             return DatastoreError::Io { action: "write", path: self.path.clone(), source };
         }
         let object = format!("{}/{}", self.object, self.columns[column].name);

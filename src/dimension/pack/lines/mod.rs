@@ -47,7 +47,7 @@ impl Term {
         let factor = match odd {
             1 if span >> 63 == 0 => 0,
             1 => return None,
-            _ if span <= u64::from(u32::MAX) => odd,
+            _ if u32::try_from(span).is_ok() => odd,
             _ => return None,
         };
         Some(Self { low, span, factor, shift })
