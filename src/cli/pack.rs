@@ -38,7 +38,7 @@ struct Common {
     /// The packed integers are a catalog's record IDs: a counter below, one of so many releases above.
     #[arg(long, value_name = "RELEASES", requires = "repository")]
     records: Option<u64>,
-    /// The file that is written: .csv, .parquet, .h5 (FILE.h5#/group names the group) or .fits (FILE.fits[NAME] the extension) [default: standard output].
+    /// The file that is written: .csv, .parquet, .h5 (FILE.h5#/group names the group) or .fits (`FILE.fits[NAME]` the extension) [default: standard output].
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// What becomes of rows that do not fit.
@@ -79,7 +79,7 @@ impl From<RowError> for OnError {
                   bunter pack objects.csv --repository REPO --dimensions tract,patch,band --format csv | head"
 )]
 pub(crate) struct Pack {
-    /// CSV, Parquet, HDF5 or FITS with a column for each of the packer's fields; FILE.h5#/data/objects and FILE.fits[2] name a table within.
+    /// CSV, Parquet, HDF5 or FITS with a column for each of the packer's fields; FILE.h5#/data/objects and `FILE.fits[2]` name a table within.
     table: PathBuf,
     /// The column that takes the integers.
     #[arg(long, value_name = "COLUMN", default_value = "packed")]
@@ -105,7 +105,7 @@ pub(crate) struct Pack {
                   bunter unpack objects.csv --repository REPO --dimensions tract,patch --records 64 --id object_id"
 )]
 pub(crate) struct Unpack {
-    /// CSV, Parquet, HDF5 or FITS with a column of integers; FILE.h5#/data/objects and FILE.fits[2] name a table within.
+    /// CSV, Parquet, HDF5 or FITS with a column of integers; FILE.h5#/data/objects and `FILE.fits[2]` name a table within.
     table: PathBuf,
     /// The column of integers.
     #[arg(long, value_name = "COLUMN", default_value = "packed")]
