@@ -255,7 +255,9 @@ fn downgrade(path: &Path) {
     let connection = Connection::open(path).unwrap();
     connection
         .execute_batch(
-            "DROP TABLE region_event; DROP TABLE region_history; DROP TABLE region_use;
+            "DROP TABLE tagged; DROP TABLE calibration; DROP TABLE collection_owner; DROP TABLE provenance;
+             DROP TABLE registry_change; DROP TABLE removed_dataset;
+             DROP TABLE region_event; DROP TABLE region_history; DROP TABLE region_use;
              ALTER TABLE visit_detector DROP COLUMN first_event;
              DROP TRIGGER visit_detector_sky_key_update; DROP TRIGGER visit_detector_sky_key_insert;
              DROP INDEX visit_detector_sky_key;

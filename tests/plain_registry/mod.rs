@@ -7,8 +7,8 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BinaryArray, FixedSizeBinaryArray, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use bunter::{
-    Collection, ColumnType, Comparison, DataId, DatasetRef, DatasetType, DimensionValue, Expression, FileRecord,
-    InItem, Literal, Operand, Query, RegionState, RegistryError, RegistryReader, Scope, Universe,
+    Collection, CollectionType, ColumnType, Comparison, DataId, DatasetRef, DatasetType, DimensionValue, Expression,
+    FileRecord, InItem, Literal, Operand, Query, RegionState, RegistryError, RegistryReader, Scope, Universe,
 };
 use uuid::Uuid;
 
@@ -214,16 +214,16 @@ impl Plain {
     fn path(&self, names: &[&str], patterns: bool) -> Result<Vec<String>, RegistryError> {
         let mut path: Vec<String> = Vec::new();
         let mut open: Vec<String> = Vec::new();
-        for name in names.iter().rev() {
+        for name in names.iter().rev().map(|name| name.strip_prefix("*=").unwrap_or(name)) {
             if name.contains('*') {
                 if !patterns {
-                    return Err(RegistryError::PatternInSearch { pattern: (*name).to_owned() });
+                    return Err(RegistryError::PatternInSearch { pattern: name.to_owned() });
                 }
                 let pattern: Vec<char> = name.chars().collect();
                 let matching = self.collections.iter().filter(|c| glob(&pattern, &c.name.chars().collect::<Vec<_>>()));
                 open.extend(matching.map(|c| c.name.to_string()).collect::<Vec<_>>().into_iter().rev());
             } else {
-                open.push((*name).to_owned());
+                open.push(name.to_owned());
             }
         }
         while let Some(name) = open.pop() {
@@ -231,7 +231,9 @@ impl Plain {
                 return Err(RegistryError::UnknownCollection { name, near: None });
             };
             open.extend(collection.children.iter().rev().map(ToString::to_string));
-            if collection.children.is_empty() && !path.contains(&name) {
+            // Without a time nothing of a CALIBRATION collection is found first.
+            let passed_over = !patterns && collection.collection_type == CollectionType::Calibration;
+            if collection.children.is_empty() && !path.contains(&name) && !passed_over {
                 path.push(name);
             }
         }
